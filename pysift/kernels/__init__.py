@@ -1,0 +1,1 @@
+"""Fast kernels whose code is no longer the formula; each step's file keeps the formula in words."""

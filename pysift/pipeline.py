@@ -1,0 +1,174 @@
+"""The driver: SIFT as the paper's box.                                        [Lowe §2; docs/conventions.md]
+
+    image → grey → scale space → extrema → refine → orient → (sort, select) → describe → Features
+
+imports: every step, none of which imports another
+"""
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from pysift.descriptor import describe_octave, normalise
+from pysift.extrema import find_extrema
+from pysift.image import check_mask, grey_levels
+from pysift.keypoints import Features, Keypoints
+from pysift.orientation import assign_orientations
+from pysift.params import SIFTParams
+from pysift.refine import Refined, refine
+from pysift.scalespace import Octave, build_scalespace
+from pysift.selection import distinct, strongest, unmasked
+
+
+def sift(image, params: SIFTParams = SIFTParams(), *, mask=None, intensity_range=None) -> Features:
+    """Detect and describe the keypoints of an image.
+
+    Parameters
+    ----------
+    image : (H, W) or (H, W, 1 | 3 | 4) array of uint8, uint16, float32 or float64; colours in RGB order
+    params : SIFTParams
+    mask : (H, W) uint8 or bool, optional; keypoints whose nearest pixel is 0 are left out
+    intensity_range : (low, high), optional; the values of black and white, by default the range of
+        the integer type, or (0, 1) for floats
+
+    Returns
+    -------
+    Features(keypoints, descriptors) : N keypoints sorted by x, then y, and (N, 128) uint8; N may be 0
+
+    Raises
+    ------
+    TypeError, ValueError : image, mask or intensity_range is of no use; the message says why
+    MemoryError : the scale space would not fit; nothing was allocated
+
+    Source: [Lowe 2004].
+
+    Examples
+    --------
+    >>> from pysift.photos import photo
+    >>> keypoints, descriptors = sift(photo("chelsea"))
+    >>> descriptors.dtype, descriptors.shape == (len(keypoints), 128), len(keypoints) > 500
+    (dtype('uint8'), True, True)
+    >>> sift(np.zeros((20, 20), np.uint8)).descriptors.shape
+    (0, 128)
+    """
+    grey, mask = _read(image, mask, params, intensity_range)
+    octaves = build_scalespace(grey, params)
+    keypoints = select(find_keypoints(octaves, params), params, mask)
+    return Features(keypoints, describe_on(octaves, keypoints, params))
+
+
+def detect(image, params: SIFTParams = SIFTParams(), *, mask=None, intensity_range=None) -> Keypoints:
+    """Detect the keypoints of an image; arguments and errors as `sift`.
+
+    >>> detect(np.zeros((20, 20), np.uint8))
+    Keypoints(N=0)
+    """
+    grey, mask = _read(image, mask, params, intensity_range)
+    return select(find_keypoints(build_scalespace(grey, params), params), params, mask)
+
+
+def describe(image, keypoints: Keypoints, params: SIFTParams = SIFTParams(), *, intensity_range=None) -> np.ndarray:
+    """Describe given keypoints, each for itself: its neighbours in the list make no difference.
+
+    Parameters
+    ----------
+    image, params, intensity_range : as `sift`
+    keypoints : Keypoints of length N, from `detect` or `Keypoints.at`; octave and layer choose the level.
+        A θ that is NaN is taken as 0, an upright descriptor
+
+    Returns
+    -------
+    (N, 128) uint8 or float32, see SIFTParams.descriptor
+
+    Raises
+    ------
+    IndexError : an octave or layer that this image does not have; the message names the keypoint
+
+    >>> describe(np.zeros((64, 64), np.uint8), Keypoints.at([30, 20], 31, 3.0)).shape
+    (2, 128)
+    """
+    grey, _ = _read(image, None, params, intensity_range)
+    return describe_on(build_scalespace(grey, params), keypoints, params)
+
+
+def find_keypoints(octaves: list[Octave], params: SIFTParams) -> Keypoints:
+    """Steps 2 to 4 on every octave: all keypoints, unsorted."""
+    found = []
+    for octave in octaves:
+        candidates = find_extrema(octave.dog, params)
+        refined = refine(octave.dog, candidates, params).kept
+        index, angle = assign_orientations(octave.levels, refined.layer, refined.row, refined.col,
+                                           refined.sigma, params)
+        found.append(to_input_frame(octave.index, refined, index, angle, params))
+    return Keypoints.concatenate(found)
+
+
+def to_input_frame(octave: int, refined: Refined, index: np.ndarray, angle: np.ndarray,
+                   params: SIFTParams) -> Keypoints:
+    """x_input = 2^o·(x + δ): one row per orientation, θ from degrees to radians."""
+    pixel = np.float32(2.0**octave)
+    columns = (refined.col.astype(np.float32) + refined.dx) * pixel, \
+        (refined.row.astype(np.float32) + refined.dy) * pixel, refined.sigma * pixel
+    x, y, sigma = (column[index] for column in columns)
+    return Keypoints(x, y, sigma, np.deg2rad(angle.astype(np.float64)), refined.response[index],
+                     np.full(len(index), octave), refined.layer[index], refined.ds[index])
+
+
+def select(keypoints: Keypoints, params: SIFTParams, mask: np.ndarray | None) -> Keypoints:
+    """Sort, drop duplicates, keep the strongest, apply the mask."""
+    return unmasked(strongest(distinct(keypoints), params.nfeatures), mask)
+
+
+def describe_on(octaves: list[Octave], keypoints: Keypoints, params: SIFTParams) -> np.ndarray:
+    """Step 5 on the octave and layer that each keypoint names."""
+    raw = np.zeros((len(keypoints), params.n_cells**2 * params.n_desc_bins), np.float32)
+    by_index = {octave.index: octave for octave in octaves}
+    for o in np.unique(keypoints.octave):
+        rows = np.flatnonzero(keypoints.octave == o)
+        k = keypoints[rows]
+        if o not in by_index or not ((0 <= k.layer) & (k.layer < params.n_levels)).all():
+            raise IndexError(f"keypoint {rows[0]} lies in octave {o}, layer {k.layer[0]}; this image has octaves "
+                             f"{list(by_index)} with layers 0 to {params.n_levels - 1}: take the keypoints from "
+                             "this image, or place them with Keypoints.at and a smaller sigma")
+        pixel = np.float32(2.0**-o)
+        angle = np.rad2deg(np.nan_to_num(k.theta)).astype(np.float32)
+        raw[rows] = describe_octave(by_index[o].levels, k.layer, k.x * pixel, k.y * pixel, k.sigma * pixel,
+                                    angle, params)
+    return normalise(raw, params)
+
+
+def peak_bytes(height: int, width: int, params: SIFTParams = SIFTParams()) -> int:
+    """Bytes that a call needs at its peak, the image itself not counted.
+
+    The first octave has 4^−o_min·H·W pixels and all octaves together 4/3 of them, each S + 3 levels and
+    S + 2 differences of 4 bytes; two more planes serve the blur.
+
+    >>> peak_bytes(480, 640) // 10**6
+    66
+    """
+    first = height * width * 4 ** -params.first_octave
+    return 4 * (first * 4 // 3 * (2 * params.n_octave_layers + 5) + 2 * first)
+
+
+def _read(image, mask, params: SIFTParams, intensity_range) -> tuple[np.ndarray, np.ndarray | None]:
+    """Check the arguments; the grey levels and the mask."""
+    if not isinstance(params, SIFTParams):
+        raise TypeError(f"params is a {type(params).__name__}: pass a SIFTParams, for example SIFTParams.opencv()")
+    shape = getattr(image, "shape", ())
+    if len(shape) >= 2:
+        _check_memory(shape[0], shape[1], params)
+    grey = grey_levels(image, intensity_range)
+    return grey, check_mask(mask, grey.shape)
+
+
+def _check_memory(height: int, width: int, params: SIFTParams) -> None:
+    try:
+        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return                                            # no way to ask this system
+    needed = peak_bytes(height, width, params)
+    if needed > free:
+        raise MemoryError(f"an image of {width} × {height} needs {needed / 2**30:.1f} GiB, this machine has "
+                          f"{free / 2**30:.1f} GiB: resize it with pysift.resize_keep_aspect, or do not double it: "
+                          "SIFTParams(first_octave=0)")

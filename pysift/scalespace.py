@@ -1,0 +1,259 @@
+"""Step 1 of 5: the Gaussian scale space and its differences.          [Lowe §3; Anatomy Alg. 1–2]
+
+    grey image → doubled → blurred to σ₀ → S + 2 further blurs → differences D
+                             ↑                      │
+                             └── every 2nd pixel ←──┘   next octave starts from level S
+
+Level i of an octave carries the blur σ₀·2^(i/S) in that octave's pixels; D_i = L_{i+1} − L_i.  Grey
+levels run over 0 … 255 as float32 throughout, as in cv2, and each sum is taken in cv2's order with
+cv2's fused multiply-adds (docs/deviations.md, 8), so that every pixel is equal to the bit.
+
+imports: params, threads, kernels.arithmetic          Reads  image.grey_levels
+"""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from pysift.kernels.arithmetic import fma
+from pysift.params import SIFTParams
+from pysift.threads import over
+
+_GRAIN = 1 << 15                                    # pixels that are worth a thread
+
+
+class Octave(NamedTuple):
+    """One octave of the scale space; its pixel is 2^index input pixels wide."""
+
+    index: int              # −1 for the doubled image
+    levels: np.ndarray      # L (S + 3, H, W) float32, grey levels 0 … 255
+    dog: np.ndarray         # D (S + 2, H, W) float32, L[1:] − L[:-1]
+
+
+def build_scalespace(grey: np.ndarray, params: SIFTParams = SIFTParams()) -> list[Octave]:
+    """Build every octave of an image.
+
+    Parameters
+    ----------
+    grey : (H, W) float32, grey levels 0 … 255
+    params : SIFTParams; reads sigma, n_octave_layers, first_octave, kernel_reach and those of `base_image`
+
+    Returns
+    -------
+    list of Octave, finest first; empty where the image is too small for one.
+
+    Source: [Lowe §3.3]; the octave count and the decimation are cv2's (docs/deviations.md, 2).
+
+    >>> [octave.levels.shape for octave in build_scalespace(np.zeros((20, 30), np.float32))]
+    [(6, 40, 60), (6, 20, 30), (6, 10, 15), (6, 5, 7)]
+    """
+    octaves: list[Octave] = []
+    kernels = [gaussian_kernel(sigma, params) for sigma in params.level_sigmas()]
+    n_octaves = params.n_octaves(*grey.shape)
+    level = base_image(grey, params) if n_octaves else grey
+    for o in range(n_octaves):
+        if o > 0:
+            level = downsample(octaves[-1].levels[params.n_octave_layers])
+        levels = np.empty((params.n_levels, *level.shape), np.float32)
+        levels[0] = level
+        for i in range(1, params.n_levels):
+            blur(levels[i - 1], kernels[i], out=levels[i])
+        octaves.append(Octave(o + params.first_octave, levels, difference(levels)))
+    return octaves
+
+
+def base_image(grey: np.ndarray, params: SIFTParams = SIFTParams()) -> np.ndarray:
+    """Level 0 of the first octave: the image, doubled if first_octave is −1, blurred to σ₀.
+
+    >>> base_image(np.zeros((20, 30), np.float32)).shape
+    (40, 60)
+    """
+    image = upsample(grey, params) if params.first_octave < 0 else grey
+    return blur(image, gaussian_kernel(params.base_sigma(), params))
+
+
+def gaussian_kernel(sigma: float, params: SIFTParams = SIFTParams()) -> np.ndarray:
+    """Sampled Gaussian of odd length round(2·reach·σ + 1) | 1 that sums to 1, float32.
+
+        g[j] = exp(−j² / 2σ²) / Σ,   evaluated and normalised in float64
+
+    >>> gaussian_kernel(1.6).shape
+    (15,)
+    """
+    size = round(sigma * params.kernel_reach * 2 + 1) | 1
+    j = np.arange(size) - size // 2
+    taps = np.exp(-0.5 * j**2 / sigma**2)
+    return (taps / taps.sum()).astype(np.float32)
+
+
+def upsample(image: np.ndarray, params: SIFTParams = SIFTParams()) -> np.ndarray:
+    """Double an image by linear interpolation, (H, W) → (2H, 2W).
+
+    Precise:     even 2i ← s[i],                        odd 2i + 1 ← (s[i] + s[i+1]) / 2
+    cv2's own:   even 2i ← s[i−1]/4 + 3·s[i]/4,         odd 2i + 1 ← 3·s[i]/4 + s[i+1]/4
+
+    with the last pixel repeated outside.  The second one keeps the corners of the image in place
+    rather than the centres of its pixels, which moves keypoints by +¼ input pixel: deviation 1.
+
+    >>> upsample(np.float32([[0, 4]]), SIFTParams())[0], upsample(np.float32([[0, 4]]), SIFTParams.opencv())[0]
+    (array([0., 2., 4., 4.], dtype=float32), array([0., 1., 3., 4.], dtype=float32))
+    """
+    double = _double_centres if params.precise_upscale else _double_corners
+    return double(double(image, 1), 0)
+
+
+def _double_centres(image: np.ndarray, axis: int) -> np.ndarray:
+    here = np.moveaxis(image, axis, 0)
+    after = np.concatenate([here[1:], here[-1:]])
+    return _interleave(here, (here + after) * np.float32(0.5), axis)
+
+
+def _double_corners(image: np.ndarray, axis: int) -> np.ndarray:
+    here = np.moveaxis(image, axis, 0)
+    near, far = np.float32(0.75), np.float32(0.25)
+    before, after = np.concatenate([here[:1], here[:-1]]), np.concatenate([here[1:], here[-1:]])
+    return _interleave(before * far + here * near, here * near + after * far, axis)
+
+
+def _interleave(even: np.ndarray, odd: np.ndarray, axis: int) -> np.ndarray:
+    out = np.empty((2 * len(even), *even.shape[1:]), np.float32)
+    out[0::2], out[1::2] = even, odd
+    return np.ascontiguousarray(np.moveaxis(out, 0, axis))
+
+
+def downsample(image: np.ndarray) -> np.ndarray:
+    """Keep every second pixel, starting with the first: (H, W) → (⌊H/2⌋, ⌊W/2⌋).
+
+    >>> downsample(np.arange(5, dtype=np.float32)[None].repeat(3, axis=0))
+    array([[0., 2.]], dtype=float32)
+    """
+    h, w = image.shape[0] // 2, image.shape[1] // 2
+    return np.ascontiguousarray(image[: 2 * h : 2, : 2 * w : 2])
+
+
+def blur(image: np.ndarray, kernel: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """Convolve rows, then columns, with a symmetric kernel; the border is mirrored, … 2 1 | 0 1 2 …
+
+    Parameters
+    ----------
+    image : (H, W) float32, C-contiguous
+    kernel : (2n + 1,) float32, symmetric
+    out : (H, W) float32, optional; where to write the result
+
+    Returns
+    -------
+    (H, W) float32
+    """
+    h, w = image.shape
+    rows = np.empty_like(image)
+    out = np.empty_like(image) if out is None else out
+    grain = 1 + _GRAIN // max(w, 1)
+    along_rows = _blur_along_rows if len(kernel) > 5 else _blur_along_rows_short
+    along_x = kernel if w > 1 else np.ones(1, np.float32)          # a single pixel is its own blur
+    along_y = kernel if h > 1 else np.ones(1, np.float32)
+    over(h, along_rows, image, along_x, rows, grain=grain)
+    over(h, _blur_along_columns, rows, along_y, out, grain=grain)
+    return out
+
+
+def difference(levels: np.ndarray) -> np.ndarray:
+    """D_i = L_{i+1} − L_i, (S + 3, H, W) → (S + 2, H, W).
+
+    >>> difference(np.zeros((6, 4, 5), np.float32)).shape
+    (5, 4, 5)
+    """
+    dog = np.empty((len(levels) - 1, *levels.shape[1:]), np.float32)
+    grain = 1 + _GRAIN // max(levels.shape[2], 1)
+    over(levels.shape[1], _subtract_rows, levels, dog, grain=grain)
+    return dog
+
+
+@njit(cache=True, nogil=True)
+def _subtract_rows(levels, dog, first, last):
+    dog[:, first:last] = levels[1:, first:last] - levels[:-1, first:last]
+
+
+@njit(cache=True)
+def _mirror(i, n):
+    """Reflect-101: index i of an endless mirror of n pixels, edge pixels not repeated."""
+    if n == 1:
+        return 0
+    i = abs(i) % (2 * n - 2)
+    return min(i, 2 * n - 2 - i)
+
+
+@njit(cache=True, nogil=True)
+def _blur_along_rows(image, kernel, out, first, last):
+    """out[y, x] = Σ_j g[j] · image[y, x + j − n],  j = 0 … 2n in this order.
+
+    Each term is fused into the sum; in the last W mod 4 columns, where cv2 has scalar code, only the
+    last 2n mod 4 terms are (its compiler takes products four at a time and fuses what is left over).
+    """
+    h, w = image.shape
+    n = len(kernel) // 2
+    body, fused_taps = w - w % 4, 2 * n + 1 - 2 * n % 4
+    line = np.empty(w + 2 * n, np.float32)                    # one row with its mirrored ends
+    for y in range(first, last):
+        line[n:n + w] = image[y]
+        for j in range(n):
+            line[n - 1 - j] = image[y, _mirror(-1 - j, w)]
+            line[n + w + j] = image[y, _mirror(w + j, w)]
+        acc = out[y]
+        for x in range(w):
+            acc[x] = line[x] * kernel[0]
+        for j in range(1, 2 * n + 1):
+            tap = kernel[j]
+            shifted = line[j:j + w]
+            for x in range(w if j >= fused_taps else body):
+                acc[x] = fma(shifted[x], tap, acc[x])
+            for x in range(w if j >= fused_taps else body, w):
+                acc[x] += shifted[x] * tap
+
+
+@njit(cache=True, nogil=True)
+def _blur_along_rows_short(image, kernel, out, first, last):
+    """The same for 2n + 1 ≤ 5 taps, which cv2 sums in pairs: g₁·(a₁ + b₁), then + g₀·c, then + g₂·(a₂ + b₂).
+
+    The last column of an odd width is scalar code in cv2: the centre first, and no fusing of five taps.
+    """
+    h, w = image.shape
+    n = len(kernel) // 2
+    c0, c1, c2 = kernel[n], kernel[min(n + 1, 2 * n)], kernel[2 * n]
+    for y in range(first, last):
+        row = image[y]
+        for x in range(w):
+            pair = row[_mirror(x - 1, w)] + row[_mirror(x + 1, w)]
+            wide = row[_mirror(x - 2, w)] + row[_mirror(x + 2, w)]
+            scalar = x == w - 1 and w % 2 == 1
+            if n == 2:
+                out[y, x] = (row[x] * c0 + pair * c1 + wide * c2 if scalar
+                             else fma(wide, c2, fma(row[x], c0, pair * c1)))
+            elif n == 1:
+                out[y, x] = fma(pair, c1, row[x] * c0) if scalar else fma(row[x], c0, pair * c1)
+            else:
+                out[y, x] = row[x] * c0
+
+
+@njit(cache=True, nogil=True)
+def _blur_along_columns(image, kernel, out, first, last):
+    """out[y, x] = g[n] · image[y, x] + Σ_j g[n + j] · (image[y + j, x] + image[y − j, x]),  j = 1 … n.
+
+    Each term is fused into the sum, except in the last W mod 8 columns of kernels longer than 3, where
+    cv2 has scalar code.
+    """
+    h, w = image.shape
+    n = len(kernel) // 2
+    body = w - w % 8 if n > 1 else w
+    for y in range(first, last):
+        acc, centre = out[y], image[y]
+        for x in range(w):
+            acc[x] = centre[x] * kernel[n]
+        for j in range(1, n + 1):
+            tap = kernel[n + j]
+            below, above = image[_mirror(y + j, h)], image[_mirror(y - j, h)]
+            for x in range(body):
+                acc[x] = fma(below[x] + above[x], tap, acc[x])
+            for x in range(body, w):
+                acc[x] += (below[x] + above[x]) * tap

@@ -1,0 +1,143 @@
+"""Laws of step 5: the 4 × 4 × 8 histograms and their normalisation (docs/laws.md, 5)."""
+import numpy as np
+import oracle
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from strategies import angles, plane, powers, seeds, texture
+
+from pysift.descriptor import describe_octave, normalise
+from pysift.params import SIFTParams
+
+FLOAT, ROOT = SIFTParams(descriptor="float32"), SIFTParams(descriptor="root")
+ULP = 2.0**-24
+sigmas = st.floats(0.75, 3.5, width=32)                         # pixels of the octave
+places = st.floats(5, 35, width=32)                             # in a 41 × 41 level
+raws = arrays(np.float32, 128, elements=st.one_of(st.just(0), st.floats(0, 1000, width=32)))
+
+
+def describe(level, x, y, sigma, angle, params=SIFTParams()):
+    """Describe one keypoint: (d, d, n), not normalised."""
+    columns = np.float32([[x], [y], [sigma], [angle]])
+    d = params.n_cells
+    return describe_octave(np.ascontiguousarray(level)[None], np.int32([0]), *columns, params).reshape(d, d, -1)
+
+
+def assert_close(raw, expected, times=1):
+    """Equal but for cv2's arc tangent, which moves that share of a cell's votes to the next angle bin.
+
+    Rounding adds what float32 loses in the sums and in positions of up to 4 cells, well below 1e-5 of the whole.
+    """
+    moved = oracle.ATAN2_ERROR * expected.shape[-1] / 360 * expected.sum(axis=-1, keepdims=True)
+    assert (np.abs(raw - expected) <= times * (moved + 1e-5 * expected.sum())).all()
+
+
+@given(seed=seeds, x=st.floats(0, 45, width=32), y=st.floats(0, 33, width=32), sigma=sigmas, angle=angles)
+def test_histograms_equal_the_oracle(seed, x, y, sigma, angle):
+    """Law 5.1: the histograms of a keypoint anywhere in a picture are the oracle's."""
+    level = texture(seed, (34, 46))
+    assert_close(describe(level, x, y, sigma, angle), oracle.describe(level, x, y, sigma, angle))
+
+
+@given(seeds, sigmas, angles, st.integers(1, 6), st.integers(4, 12), st.floats(1.5, 4), st.floats(0.3, 1))
+def test_histograms_of_other_grids_equal_the_oracle(seed, sigma, angle, cells, bins, width, spread):
+    """Law 5.2: so they are for other numbers of cells and angle bins, cell widths and windows."""
+    p = SIFTParams(n_cells=cells, n_desc_bins=bins, cell_width=width, desc_sigma=spread)
+    level = texture(seed, (41, 41))
+    assert_close(describe(level, 20, 21, sigma, angle, p), oracle.describe(level, 20, 21, sigma, angle, p))
+
+
+@given(seed=seeds, x=places, y=places, sigma=sigmas, angle=angles, gain=powers, offset=st.integers(-200, 200))
+def test_gain_and_offset_leave_the_descriptor(seed, x, y, sigma, angle, gain, offset):
+    """Law 5.3: d(a·u + b) = d(u), to the bit where float32 holds a·u + b."""
+    level = np.rint(texture(seed, (41, 41)))
+    raw = describe(level, x, y, sigma, angle)
+    brighter = describe(np.float32(gain) * (level + offset), x, y, sigma, angle)
+    np.testing.assert_array_equal(brighter, np.float32(gain) * raw)
+    for p in (SIFTParams(), FLOAT, ROOT):
+        np.testing.assert_array_equal(normalise(brighter.reshape(1, 128), p), normalise(raw.reshape(1, 128), p))
+
+
+@given(seed=seeds, x=st.integers(5, 35), y=st.integers(5, 35), sigma=sigmas, angle=angles, turns=st.integers(1, 3))
+def test_quarter_turn_leaves_the_descriptor(seed, x, y, sigma, angle, turns):
+    """Law 5.4: a quarter turn of the picture and of θ leaves the histograms as they are."""
+    level, place = texture(seed, (41, 41)), np.zeros((41, 41), bool)
+    place[y, x] = True
+    (turned_y, turned_x), = np.argwhere(np.rot90(place, turns))
+    turned = describe(np.rot90(level, turns), turned_x, turned_y, sigma, (angle - 90 * turns) % 360)
+    assert_close(turned, describe(level, x, y, sigma, angle).astype(float), times=2)
+
+
+@given(seed=seeds, x=st.integers(5, 35), y=st.integers(5, 35), sigma=sigmas, angle=angles)
+def test_mirror_flips_rows_and_angles(seed, x, y, sigma, angle):
+    """Law 5.5: a mirror that takes θ to 180° − θ turns rows of cells about and angle bin k into −k."""
+    level = texture(seed, (41, 41))
+    mirrored = describe(level[:, ::-1], 40 - x, y, sigma, (180 - angle) % 360)
+    expected = describe(level, x, y, sigma, angle).astype(float)[::-1, :, -np.arange(8) % 8]
+    assert_close(mirrored, expected, times=2)
+
+
+@given(angles, angles, st.floats(1, 3, width=32))
+def test_ramp_votes_into_its_own_angle_bin(direction, angle, sigma):
+    """Law 5.6: a ramp towards θ + φ votes into the two angle bins nearest to −φ, in proportion; cells alike."""
+    dx, dy = plane((81, 81), 40, 40)
+    ramp = np.float32(dx * np.cos(np.radians(direction)) + dy * np.sin(np.radians(direction)))
+    raw = describe(ramp, 40, 40, sigma, angle).astype(float)
+    position = (angle - direction) % 360 * 8 / 360
+    distance = np.abs((np.arange(8) - position + 4) % 8 - 4)
+    # float32 keeps coordinates of ±40 to 2e-6, hence the ramp's direction to 1e-4 rad; cv2's arc tangent adds 0.01°
+    np.testing.assert_allclose(raw / raw.sum(axis=-1, keepdims=True), np.maximum(1 - distance, 0) + 0 * raw, atol=5e-4)
+    cells = raw.sum(axis=-1)
+    np.testing.assert_allclose(cells, cells[::-1, ::-1], rtol=1e-4)      # a half turn maps the sampled square to itself
+
+
+@given(seed=seeds, x=st.integers(5, 35), y=st.integers(5, 35), sigma=sigmas, angle=angles,
+       dx=st.floats(-0.49, 0.49), dy=st.floats(-0.49, 0.49))
+def test_centre_is_the_nearest_pixel(seed, x, y, sigma, angle, dx, dy):
+    """Law 5.7: the centre of the square is the pixel nearest to the keypoint, as in cv2."""
+    level = texture(seed, (41, 41))
+    np.testing.assert_array_equal(describe(level, x + dx, y + dy, sigma, angle), describe(level, x, y, sigma, angle))
+
+
+@given(raws)
+def test_bytes_are_the_nearest_quanta(raw):
+    """Law 5.8: a byte is 512 times the unit vector's entry, to the nearest whole, at most 255."""
+    exact = np.minimum(512 * oracle.unit(raw.astype(float)), 255)
+    found = normalise(raw[None])
+    assert found.dtype == np.uint8
+    # float32 loses up to 128·ULP of the norm, 2e-3 of 255
+    assert (np.abs(found[0] - exact) <= 0.5 + 255 * 128 * ULP).all()
+
+
+@given(raws)
+def test_floats_have_unit_norm_and_a_clip(raw):
+    """Law 5.9: floats are min(h, ‖h‖/5) made of unit length, RootSIFT the root of its shares; zeros stay zeros."""
+    floats, roots = normalise(raw[None], FLOAT)[0], normalise(raw[None], ROOT)[0]
+    assume(raw.max() == 0 or raw.max() > 1e-3)                            # below it float32 squares vanish
+    expected = oracle.unit(raw.astype(float))
+    assert floats.dtype == roots.dtype == np.float32
+    np.testing.assert_allclose(floats, expected, rtol=256 * ULP, atol=1e-30)
+    np.testing.assert_allclose(roots**2, expected / max(expected.sum(), 1e-30), rtol=512 * ULP, atol=1e-12)
+
+
+@given(seeds, st.integers(0, 9))
+def test_keypoints_are_described_one_by_one(seed, n):
+    """Law 5.10: a keypoint of a list is described as if it were alone, in the order given."""
+    rng = np.random.default_rng(seed)
+    levels = np.stack([texture(seed + i, (30, 40)) for i in range(3)])
+    layer, angle = rng.integers(0, 3, n), rng.uniform(0, 360, n).astype(np.float32)
+    x, y, sigma = (rng.uniform(low, high, n).astype(np.float32) for low, high in ((0, 39), (0, 29), (1, 3)))
+    together = describe_octave(levels, layer, x, y, sigma, angle)
+    assert together.shape == (n, 128)
+    for i in range(n):
+        one = slice(i, i + 1)
+        alone = describe_octave(levels, layer[one], x[one], y[one], sigma[one], angle[one])
+        np.testing.assert_array_equal(together[one], alone)
+
+
+@given(st.floats(0, 255, width=32), places, places, sigmas, angles)
+def test_flat_patch_gives_zeros(grey, x, y, sigma, angle):
+    """Law 5.11: a flat patch is described by zeros in every format, never by NaN."""
+    raw = describe(np.full((41, 41), grey, np.float32), x, y, sigma, angle).reshape(1, 128)
+    for p in (SIFTParams(), FLOAT, ROOT):
+        assert not normalise(raw, p).any()

@@ -1,0 +1,127 @@
+"""Laws of step 2: extrema among the 26 neighbours (docs/laws.md, 2)."""
+import numpy as np
+import oracle
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import powers, seeds
+
+from pysift.extrema import find_extrema
+from pysift.params import SIFTParams
+
+P = SIFTParams()
+ANY_HEIGHT = SIFTParams(contrast_threshold=0)             # every |D| > 0 may be a candidate
+SHAPE = (5, 17, 19)                                       # (S + 2, H, W): 3 layers of 7 × 9 legal pixels
+inside = st.tuples(st.integers(1, 3), st.integers(5, 11), st.integers(5, 13))       # layer, row, col
+signs = st.sampled_from([-1, 1])
+
+
+def rows(found):
+    """Return candidates as a set of (layer, row, col)."""
+    return set(map(tuple, found.tolist()))
+
+
+def volume(seed, levels=9, shape=SHAPE):
+    """Return whole numbers −levels … levels: few values, so that neighbours often tie."""
+    return np.random.default_rng(seed).integers(-levels, levels + 1, shape).astype(np.float32)
+
+
+def spike(*cells, height=9):
+    """Return a flat volume with these cells raised."""
+    dog = np.zeros(SHAPE, np.float32)
+    for cell in cells:
+        dog[cell] = height
+    return dog
+
+
+@given(seeds, st.integers(1, 60), st.integers(1, 6), st.integers(11, 24), st.integers(11, 40))
+def test_extrema_equal_the_oracle(seed, levels, layers, height, width):
+    """Law 2.1: the candidates of any volume, ties included, are the oracle's, in its order."""
+    p = SIFTParams(n_octave_layers=layers)
+    dog = volume(seed, levels, (layers + 2, height, width))
+    found = find_extrema(dog, p)
+    assert found.dtype == np.int32 and found.shape[1] == 3
+    assert [tuple(row) for row in found.tolist()] == oracle.find_extrema(dog, p)
+
+
+@given(seeds)
+def test_extrema_of_minus_d_are_those_of_d(seed):
+    """Law 2.2: D and −D have the same candidates."""
+    dog = volume(seed)
+    np.testing.assert_array_equal(find_extrema(-dog), find_extrema(dog))
+
+
+@given(seeds, powers)
+def test_gain_keeps_extrema(seed, gain):
+    """Law 2.3: where the threshold is 0, a·D has the candidates of D."""
+    dog = volume(seed)
+    np.testing.assert_array_equal(find_extrema(np.float32(gain) * dog, ANY_HEIGHT), find_extrema(dog, ANY_HEIGHT))
+
+
+@given(inside, signs)
+def test_lone_peak_is_found_where_it_is(cell, sign):
+    """Law 2.4: a lone peak or pit is the one candidate, at its exact index."""
+    assert rows(find_extrema(spike(cell, height=9 * sign))) == {cell}
+
+
+@given(st.integers(0, 4), st.integers(0, 16), st.integers(0, 18), signs)
+def test_no_candidate_within_the_border(layer, row, col, sign):
+    """Law 2.5: a peak is found from layer 1 to S and from 5 px inside the image, nowhere else."""
+    legal = 1 <= layer <= 3 and 5 <= row < 17 - 5 and 5 <= col < 19 - 5
+    assert rows(find_extrema(spike((layer, row, col), height=9 * sign))) == ({(layer, row, col)} if legal else set())
+
+
+@given(inside, st.tuples(*[st.integers(-1, 1)] * 3), signs)
+def test_higher_neighbour_hides_a_peak_and_an_equal_one_does_not(cell, step, sign):
+    """Law 2.6: the comparison is ≥: one higher neighbour of the 26 hides a peak, a tie gives both."""
+    other = tuple(int(a) for a in np.add(cell, step))
+    legal = {c for c in (cell, other) if 1 <= c[0] <= 3 and 5 <= c[1] < 12 and 5 <= c[2] < 14}
+    tied = spike(cell, other, height=9 * sign)
+    assert rows(find_extrema(tied)) == legal
+    if other != cell:
+        tied[other] *= 1.125
+        assert rows(find_extrema(tied)) == legal - {cell}
+
+
+@given(inside, signs)
+def test_threshold_is_a_whole_level_and_is_excluded(cell, sign):
+    """Law 2.7: |D| must exceed ⌊½·C/S·255⌋, which is 1 by default; 1 itself does not pass."""
+    above = np.nextafter(np.float32(1), np.float32(2))
+    assert len(find_extrema(spike(cell, height=1.0 * sign))) == 0
+    assert rows(find_extrema(spike(cell, height=above * sign))) == {cell}
+    exact = P.replace(prefilter_floor=False)               # 1.7 without the floor
+    assert len(find_extrema(spike(cell, height=1.69 * sign), exact)) == 0
+    assert rows(find_extrema(spike(cell, height=1.71 * sign), exact)) == {cell}
+
+
+@given(seeds, st.floats(0, 0.3), st.floats(0, 0.3))
+def test_higher_threshold_keeps_a_subset(seed, first, second):
+    """Law 2.8: a higher contrast threshold keeps a subset of the candidates."""
+    low, high = sorted((first, second))
+    dog = volume(seed)
+    found = [rows(find_extrema(dog, SIFTParams(contrast_threshold=c))) for c in (low, high)]
+    assert found[1] <= found[0]
+
+
+@given(seeds, st.tuples(st.booleans(), st.booleans(), st.booleans()))
+def test_mirrored_volume_has_mirrored_extrema(seed, mirrored):
+    """Law 2.9: mirroring D in scale, y or x mirrors its candidates."""
+    dog = volume(seed)
+    step = tuple(slice(None, None, -1 if m else 1) for m in mirrored)
+    moved = {tuple(n - 1 - i if m else i for i, n, m in zip(cell, SHAPE, mirrored, strict=True))
+             for cell in rows(find_extrema(dog))}
+    assert rows(find_extrema(np.ascontiguousarray(dog[step]))) == moved
+
+
+@pytest.mark.parametrize("shape", [(3, 1, 1), (5, 2, 30), (5, 10, 10), (5, 11, 10), (5, 30, 30)])
+def test_flat_or_tiny_volume_has_no_extrema(shape):
+    """Law 2.10: a flat volume, or one no larger than its borders, gives a (0, 3) table."""
+    p = ANY_HEIGHT.replace(n_octave_layers=shape[0] - 2)
+    assert find_extrema(np.zeros(shape, np.float32), p).shape == (0, 3)
+
+
+def test_only_pixel_inside_the_border_is_found():
+    """Law 2.11: an octave of 11 × 11 has one legal pixel, its centre."""
+    dog = np.zeros((5, 11, 11), np.float32)
+    dog[2, 5, 5] = 9
+    assert rows(find_extrema(dog)) == {(2, 5, 5)}
