@@ -191,7 +191,7 @@ def _vote(samples, turn, grid, out):
 
 @njit(cache=True, nogil=True)
 def _normalise_each(raw, clip, scale, lanes, out, first, last):
-    """v = min(raw, clip·‖raw‖);   out = v·scale/‖v‖, or v/‖v‖ where `out` is not of bytes."""
+    """Compute v = min(raw, clip·‖raw‖);   out = v·scale/‖v‖, or v/‖v‖ where `out` is not of bytes."""
     for i in range(first, last):
         most = math.sqrt(_sum_of_squares(raw[i], lanes)) * clip
         total = np.float32(0)

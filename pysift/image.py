@@ -207,7 +207,7 @@ def check_image(image: np.ndarray) -> np.ndarray:
 
 
 def check_mask(mask: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray | None:
-    """Return a uint8 or bool mask as (H, W) bool, True (keypoints are wanted) where it is not 0; None for None.
+    """Return a uint8 or bool mask as (H, W) bool, True (keypoints wanted) where it is not 0; None for None.
 
     Raises
     ------

@@ -134,6 +134,16 @@ class Keypoints:
         """Positions as one (N, 2) float32 array."""
         return np.stack([self.x, self.y], axis=1)
 
+    @property
+    def packed_octave(self) -> np.ndarray:
+        """cv2's `octave`: o & 255 | layer << 8 | round((offset + ½)·255) << 16, halves to even; (N,) int64.
+
+        >>> Keypoints.at([8], 5, 1.6).packed_octave
+        array([8389631])
+        """
+        step = np.rint((self.offset.astype(np.float64) + 0.5) * 255).astype(np.int64)
+        return (self.octave & 255) | self.layer.astype(np.int64) << 8 | step << 16
+
 
 class Features(NamedTuple):
     """Keypoints and their descriptors, row for row; unpacks as `keypoints, descriptors`."""

@@ -88,7 +88,9 @@ def _decode(source: str | PathLike[str]) -> tuple[Image.Image, int, str]:
     """Return the picture as stored, its EXIF orientation (1 … 8) and the name to give it in messages."""
     path, label = _locate(source)
     try:
-        with Image.open(path) as picture:
+        # A file, not its path: a raw TIFF of orientation 5 … 8 that Pillow maps into memory by its path
+        # comes out with width and height exchanged, its pixels scrambled (Pillow 13.0).
+        with open(path, "rb") as file, Image.open(file) as picture:
             if _is_deep_colour(picture):
                 _log.warning("%s: 16-bit colour is read as 8-bit, its upper byte: 16-bit grey would keep all",
                              label)

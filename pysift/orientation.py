@@ -55,8 +55,9 @@ def assign_orientations(levels: np.ndarray, layer: np.ndarray, row: np.ndarray, 
 
 def angle_histogram(level: np.ndarray, col: int, row: int, sigma: float,
                     params: SIFTParams = SIFTParams()) -> np.ndarray:
-    """Return the smoothed histogram of one keypoint, (n_ori_bins,) float32; bin k is k·360/n_ori_bins
-    degrees, counter-clockwise with y up.
+    """Return the smoothed histogram of one keypoint, (n_ori_bins,) float32.
+
+    Bin k is about k·360/n_ori_bins degrees, counter-clockwise with y up.
 
     >>> angle_histogram(np.tile(np.arange(32, dtype=np.float32), (32, 1)), 16, 16, 2.0).argmax()
     np.int64(0)
@@ -128,8 +129,10 @@ def _vote(level, col, row, sigma, window):
 
 @njit(cache=True)
 def _smooth(h):
-    """h'[k] = (h[k−2] + 4h[k−1] + 6h[k] + 4h[k+1] + h[k+2]) / 16, circular; the last n mod 8 bins, scalar
-    code in cv2, add their terms from the outside in, the others from the inside out."""
+    """h'[k] = (h[k−2] + 4h[k−1] + 6h[k] + 4h[k+1] + h[k+2]) / 16, circular.
+
+    The last n mod 8 bins, scalar code in cv2, add their terms from the outside in, the others from the inside out.
+    """
     n = len(h)
     outer, inner, centre = np.float32(1 / 16), np.float32(4 / 16), np.float32(6 / 16)
     smooth = np.empty_like(h)

@@ -85,7 +85,7 @@ class SIFTParams:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            self._check_type(field.name, field.type)
+            self._check_type(field.name, str(field.type))
         for name, low, high, strict in _RANGES:
             value = getattr(self, name)
             inside = (low < value if strict else low <= value) and value <= high

@@ -7,6 +7,7 @@ imports: every step, none of which imports another
 from __future__ import annotations
 
 import os
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from pysift.image import check_mask, grey_levels
 from pysift.keypoints import Features, Keypoints
 from pysift.orientation import assign_orientations
 from pysift.params import SIFTParams
-from pysift.refine import Refined, refine
+from pysift.refine import KEPT, Refined, refine
 from pysift.scalespace import Octave, build_scalespace
 from pysift.selection import distinct, strongest, unmasked
 
@@ -52,7 +53,7 @@ def sift(image, params: SIFTParams = SIFTParams(), *, mask=None, intensity_range
     >>> sift(np.zeros((20, 20), np.uint8)).descriptors.shape
     (0, 128)
     """
-    grey, mask = _read(image, mask, params, intensity_range)
+    grey, mask = read(image, mask, params, intensity_range)
     octaves = build_scalespace(grey, params)
     keypoints = select(find_keypoints(octaves, params), params, mask)
     return Features(keypoints, describe_on(octaves, keypoints, params))
@@ -64,7 +65,7 @@ def detect(image, params: SIFTParams = SIFTParams(), *, mask=None, intensity_ran
     >>> detect(np.zeros((20, 20), np.uint8))
     Keypoints(N=0)
     """
-    grey, mask = _read(image, mask, params, intensity_range)
+    grey, mask = read(image, mask, params, intensity_range)
     return select(find_keypoints(build_scalespace(grey, params), params), params, mask)
 
 
@@ -88,36 +89,48 @@ def describe(image, keypoints: Keypoints, params: SIFTParams = SIFTParams(), *, 
     >>> describe(np.zeros((64, 64), np.uint8), Keypoints.at([30, 20], 31, 3.0)).shape
     (2, 128)
     """
-    grey, _ = _read(image, None, params, intensity_range)
+    grey, _ = read(image, None, params, intensity_range)
     return describe_on(build_scalespace(grey, params), keypoints, params)
+
+
+class Finds(NamedTuple):
+    """What steps 2 to 4 made of one octave."""
+
+    candidates: np.ndarray      # (N, 3) int32, rows (layer, y, x)
+    refined: Refined            # of length N
+    source: np.ndarray          # (M,) int64, the candidate that each keypoint comes from
+    keypoints: Keypoints        # of length M
+
+
+def search(octave: Octave, params: SIFTParams) -> Finds:
+    """Steps 2 to 4 on one octave."""
+    candidates = find_extrema(octave.dog, params)
+    refined = refine(octave.dog, candidates, params)
+    kept = refined.kept
+    index, angle = assign_orientations(octave.levels, kept.layer, kept.row, kept.col, kept.sigma, params)
+    source = np.flatnonzero(refined.status == KEPT)[index]
+    return Finds(candidates, refined, source, to_input_frame(octave.index, kept, index, angle))
 
 
 def find_keypoints(octaves: list[Octave], params: SIFTParams) -> Keypoints:
     """Steps 2 to 4 on every octave: all keypoints, unsorted."""
-    found = []
-    for octave in octaves:
-        candidates = find_extrema(octave.dog, params)
-        refined = refine(octave.dog, candidates, params).kept
-        index, angle = assign_orientations(octave.levels, refined.layer, refined.row, refined.col,
-                                           refined.sigma, params)
-        found.append(to_input_frame(octave.index, refined, index, angle, params))
-    return Keypoints.concatenate(found)
+    return Keypoints.concatenate([search(octave, params).keypoints for octave in octaves])
 
 
-def to_input_frame(octave: int, refined: Refined, index: np.ndarray, angle: np.ndarray,
-                   params: SIFTParams) -> Keypoints:
-    """x_input = 2^o·(x + δ): one row per orientation, θ from degrees to radians."""
+def to_input_frame(octave: int, refined: Refined, index: np.ndarray, angle: np.ndarray) -> Keypoints:
+    """x_input = 2^o·(x + δ), σ likewise, θ from degrees to radians; one row per orientation."""
     pixel = np.float32(2.0**octave)
-    columns = (refined.col.astype(np.float32) + refined.dx) * pixel, \
-        (refined.row.astype(np.float32) + refined.dy) * pixel, refined.sigma * pixel
-    x, y, sigma = (column[index] for column in columns)
-    return Keypoints(x, y, sigma, np.deg2rad(angle.astype(np.float64)), refined.response[index],
-                     np.full(len(index), octave), refined.layer[index], refined.ds[index])
+    x = (refined.col.astype(np.float32) + refined.dx) * pixel
+    y = (refined.row.astype(np.float32) + refined.dy) * pixel
+    return Keypoints(x[index], y[index], (refined.sigma * pixel)[index], np.deg2rad(angle.astype(np.float64)),
+                     refined.response[index], np.full(len(index), octave), refined.layer[index], refined.ds[index])
 
 
 def select(keypoints: Keypoints, params: SIFTParams, mask: np.ndarray | None) -> Keypoints:
     """Sort, drop duplicates, keep the strongest, apply the mask."""
-    return unmasked(strongest(distinct(keypoints), params.nfeatures), mask)
+    keypoints = keypoints[distinct(keypoints)]
+    keypoints = keypoints[strongest(keypoints, params.nfeatures)]
+    return keypoints[unmasked(keypoints, mask)]
 
 
 def describe_on(octaves: list[Octave], keypoints: Keypoints, params: SIFTParams) -> np.ndarray:
@@ -145,24 +158,24 @@ def peak_bytes(height: int, width: int, params: SIFTParams = SIFTParams()) -> in
     S + 2 differences of 4 bytes; two more planes serve the blur.
 
     >>> peak_bytes(480, 640) // 10**6
-    66
+    81
     """
     first = height * width * 4 ** -params.first_octave
     return 4 * (first * 4 // 3 * (2 * params.n_octave_layers + 5) + 2 * first)
 
 
-def _read(image, mask, params: SIFTParams, intensity_range) -> tuple[np.ndarray, np.ndarray | None]:
-    """Check the arguments; the grey levels and the mask."""
+def read(image, mask, params: SIFTParams, intensity_range) -> tuple[np.ndarray, np.ndarray | None]:
+    """Check the arguments; return the grey levels and the mask."""
     if not isinstance(params, SIFTParams):
         raise TypeError(f"params is a {type(params).__name__}: pass a SIFTParams, for example SIFTParams.opencv()")
-    shape = getattr(image, "shape", ())
-    if len(shape) >= 2:
-        _check_memory(shape[0], shape[1], params)
+    if isinstance(image, np.ndarray) and image.ndim >= 2:
+        check_memory(image.shape[0], image.shape[1], params)
     grey = grey_levels(image, intensity_range)
     return grey, check_mask(mask, grey.shape)
 
 
-def _check_memory(height: int, width: int, params: SIFTParams) -> None:
+def check_memory(height: int, width: int, params: SIFTParams) -> None:
+    """Raise MemoryError if the scale space of an image of this size cannot fit this machine."""
     try:
         free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):

@@ -12,7 +12,7 @@ imports: params, threads, kernels.arithmetic          Reads  image.grey_levels
 """
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
@@ -24,7 +24,8 @@ from pysift.threads import over
 _GRAIN = 1 << 15                                    # pixels that are worth a thread
 
 
-class Octave(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Octave:
     """One octave of the scale space; its pixel is 2^index input pixels wide."""
 
     index: int              # −1 for the doubled image

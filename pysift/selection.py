@@ -21,45 +21,45 @@ def canonical_order(keypoints: Keypoints) -> np.ndarray:
     array([2, 1, 0])
     """
     k = keypoints
-    packed = (k.octave & 255) + (k.layer << 8) + (np.rint((np.float64(k.offset) + 0.5) * 255).astype(np.int64) << 16)
-    return np.lexsort((-packed, -k.response, k.theta, -k.sigma, k.y, k.x))
+    return np.lexsort((-k.packed_octave, -k.response, k.theta, -k.sigma, k.y, k.x))
 
 
-def distinct(keypoints: Keypoints) -> Keypoints:
-    """Sort, and keep the first of those that share x, y, σ and θ.
+def distinct(keypoints: Keypoints) -> np.ndarray:
+    """Return the indices that sort the keypoints and keep the first of those that share x, y, σ and θ.
 
     Two candidates may move to the same pixel during refinement.
 
-    >>> len(distinct(Keypoints.at([1, 1, 2], 0, 1, theta=0)))
-    2
+    >>> distinct(Keypoints.at([1, 1, 2], 0, 1, theta=0))
+    array([0, 2])
     """
-    k = keypoints[canonical_order(keypoints)]
+    order = canonical_order(keypoints)
+    k = keypoints[order]
     rows = np.stack([k.x, k.y, k.sigma, k.theta], axis=1)
     new = np.ones(len(k), bool)
     new[1:] = (rows[1:] != rows[:-1]).any(axis=1)
-    return k[new]
+    return order[new]
 
 
-def strongest(keypoints: Keypoints, n: int) -> Keypoints:
-    """Keep the n of largest response, in their order, and all that tie with the last of them; 0 keeps all.
+def strongest(keypoints: Keypoints, n: int) -> np.ndarray:
+    """Return the indices of the n of largest response and of all that tie with the last of them; 0 keeps all.
 
-    >>> len(strongest(Keypoints.at([1, 2, 3], 0, 1, response=[.1, .3, .1]), 1))
-    1
+    >>> strongest(Keypoints.at([1, 2, 3], 0, 1, response=[.1, .3, .1]), 1)
+    array([1])
     """
     if n == 0 or len(keypoints) <= n:
-        return keypoints
+        return np.arange(len(keypoints))
     cut = np.partition(keypoints.response, -n)[-n]
-    return keypoints[keypoints.response >= cut]
+    return np.flatnonzero(keypoints.response >= cut)
 
 
-def unmasked(keypoints: Keypoints, mask: np.ndarray | None) -> Keypoints:
-    """Keep those whose nearest pixel, (⌊x + ½⌋, ⌊y + ½⌋), is not zero in the (H, W) mask; None keeps all.
+def unmasked(keypoints: Keypoints, mask: np.ndarray | None) -> np.ndarray:
+    """Return the indices of those whose nearest pixel, (⌊x + ½⌋, ⌊y + ½⌋), is not 0 in the (H, W) mask.
 
-    >>> len(unmasked(Keypoints.at([1, 3], 0, 1), np.array([[1, 1, 1, 0]], bool)))
-    1
+    >>> unmasked(Keypoints.at([1, 3], 0, 1), np.array([[1, 1, 1, 0]], bool))
+    array([0])
     """
     if mask is None:
-        return keypoints
+        return np.arange(len(keypoints))
     half = np.float32(0.5)
     col, row = (keypoints.x + half).astype(np.int64), (keypoints.y + half).astype(np.int64)
-    return keypoints[mask[row, col] != 0]
+    return np.flatnonzero(mask[row, col])

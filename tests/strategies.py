@@ -10,9 +10,9 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-import oracle
 from hypothesis import strategies as st
 
+import oracle
 from pysift.params import SIFTParams
 
 PHOTOS = ("brick", "camera", "coins", "grass", "gravel", "moon", "page", "text")     # grey ones of scikit-image

@@ -28,9 +28,9 @@ LAYERS = (
     {"params"},
     {"keypoints", "threads", "kernels", "fetch"},
     {"load"},
-    {"image", "scalespace", "extrema", "refine", "orientation", "descriptor", "matching"},
+    {"image", "scalespace", "extrema", "refine", "orientation", "descriptor", "selection", "matching"},
     {"pipeline", "convert", "photos"},
-    {"trace", "cv"},
+    {"tracing", "cv"},
     {"parity", "draw"},
     {"__init__"},
     {"cli"},
@@ -129,7 +129,8 @@ def test_each_header_of_pysift_lists_what_its_module_imports():
         if line:
             listed = {word for word in re.findall(r"[\w.]+", line[1]) if f"pysift.{word}" in PATHS}
             imported = {t.removeprefix("pysift.") for t, _ in imports(tree) if is_under(t, "pysift")}
-            if listed != imported:
+            in_words = not listed and "nothing" not in line[1]           # "every step"
+            if listed != imported and not in_words:
                 offenders.append(f"{name} lists {sorted(listed)} and imports {sorted(imported)}")
     assert_none(offenders)
 

@@ -1,13 +1,13 @@
 """Laws of step 5: the 4 × 4 × 8 histograms and their normalisation (docs/laws.md, 5)."""
 import numpy as np
-import oracle
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from strategies import angles, plane, powers, seeds, texture
 
+import oracle
 from pysift.descriptor import describe_octave, normalise
 from pysift.params import SIFTParams
+from strategies import angles, plane, powers, seeds, texture
 
 FLOAT, ROOT = SIFTParams(descriptor="float32"), SIFTParams(descriptor="root")
 ULP = 2.0**-24

@@ -1,13 +1,13 @@
 """Laws of step 2: extrema among the 26 neighbours (docs/laws.md, 2)."""
 import numpy as np
-import oracle
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import powers, seeds
 
+import oracle
 from pysift.extrema import find_extrema
 from pysift.params import SIFTParams
+from strategies import powers, seeds
 
 P = SIFTParams()
 ANY_HEIGHT = SIFTParams(contrast_threshold=0)             # every |D| > 0 may be a candidate

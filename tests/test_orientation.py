@@ -1,14 +1,14 @@
 """Laws of step 4: the histogram of angles and its peaks (docs/laws.md, 4)."""
 import numpy as np
-import oracle
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from strategies import angles, plane, powers, seeds, texture
 
+import oracle
 from pysift.orientation import angle_histogram, assign_orientations, peak_angles
 from pysift.params import SIFTParams
+from strategies import angles, plane, powers, seeds, texture
 
 P = SIFTParams()
 ULP = 2.0**-24

@@ -1,15 +1,15 @@
 """Laws of step 3: refinement, contrast and edges (docs/laws.md, 3)."""
 import numpy as np
-import oracle
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from strategies import photo, powers, quadratic, seeds, texture
 
+import oracle
 from pysift.extrema import find_extrema
 from pysift.params import SIFTParams
 from pysift.refine import REASONS, refine
 from pysift.scalespace import build_scalespace
+from strategies import photo, powers, quadratic, seeds, texture
 
 ANY = SIFTParams(contrast_threshold=0, edge_threshold=1e6)        # nothing is too weak or too long
 SHAPE, CELL = (5, 21, 23), (2, 10, 11)                           # (S + 2, H, W) and its middle: layer, row, col

@@ -1,28 +1,20 @@
 """Laws of step 1: blur, doubling, decimation, scale space and its differences (docs/laws.md, 1)."""
 import math
 
+import cv2
 import numpy as np
-import oracle
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import blob, noise, noises, params, powers, seeds, shapes
 
+import oracle
 from pysift.params import SIFTParams
 from pysift.scalespace import base_image, blur, build_scalespace, downsample, gaussian_kernel, upsample
+from strategies import blob, noise, noises, params, powers, seeds, shapes
 
 PRECISE, OPENCV = SIFTParams(), SIFTParams.opencv()
 ULP = 2.0**-24                                 # half a last bit of float32, relative
 sigmas = st.floats(1.2, 3.2)                   # below 1.2 px sampling alone breaks the semigroup law
-
-
-@pytest.fixture(scope="module")
-def cv2():
-    """Return OpenCV as an oracle: one thread, no IPP, so that it repeats itself."""
-    cv2 = pytest.importorskip("cv2")
-    cv2.ipp.setUseIPP(False)
-    cv2.setNumThreads(1)
-    return cv2
 
 
 def rounding(taps):
@@ -67,14 +59,14 @@ def test_kernel_is_a_normalised_gaussian(sigma, reach):
 
 
 @given(seed=seeds, height=st.integers(1, 40), width=st.integers(1, 70), sigma=st.floats(0.5, 4))
-def test_blur_equals_opencv_to_the_bit(cv2, seed, height, width, sigma):
+def test_blur_equals_opencv_to_the_bit(seed, height, width, sigma):
     """Law 1.5: blur equals cv2.GaussianBlur to the bit, at any width, odd or below a vector's."""
     image = noise(seed, (height, width))
     np.testing.assert_array_equal(blur(image, gaussian_kernel(sigma)), cv2.GaussianBlur(image, (0, 0), sigma))
 
 
 @given(seed=seeds, shape=shapes(1, 40))
-def test_doubling_equals_opencv_to_the_bit(cv2, seed, shape):
+def test_doubling_equals_opencv_to_the_bit(seed, shape):
     """Law 1.6: doubling whole grey levels equals cv2.resize to the bit, or cv2.warpAffine if it is precise."""
     image, size = np.rint(noise(seed, shape)), (2 * shape[1], 2 * shape[0])        # cv2.SIFT reads uint8 only
     np.testing.assert_array_equal(upsample(image, OPENCV), cv2.resize(image, size, interpolation=cv2.INTER_LINEAR))
