@@ -105,7 +105,8 @@ def to_skimage(keypoints: Keypoints) -> SkimageKeypoints:
 def from_skimage(sift: Any, params: SIFTParams = SIFTParams()) -> Keypoints:
     """Read a `skimage.feature.SIFT` on which `detect` was called, or a `SkimageKeypoints`.
 
-    `params` says by its n_octave_layers and sigma what `offset` is reckoned from; ±0.6 at most there.
+    `params` says by its n_octave_layers and sigma what `offset` is reckoned from; skimage lets it reach
+    ±0.6, and beyond ±½ it is cut.
     Raises ValueError where `sift` holds no keypoints yet.
     """
     if sift.positions is None:
@@ -114,7 +115,7 @@ def from_skimage(sift: Any, params: SIFTParams = SIFTParams()) -> Keypoints:
     octave = np.asarray(sift.octaves) - round(np.log2(sift.upsampling))
     placed = Keypoints.at(x, y, sift.sigmas, _wrap(np.pi / 2 - np.asarray(sift.orientations)), params=params)
     depth = params.n_octave_layers * (np.log2(placed.sigma.astype(np.float64) / params.sigma) - octave)
-    return placed.replace(octave=octave, layer=sift.scales, offset=depth - np.asarray(sift.scales))
+    return placed.replace(octave=octave, layer=sift.scales, offset=np.clip(depth - sift.scales, -0.5, 0.5))
 
 
 def to_laf(keypoints: Keypoints) -> np.ndarray:

@@ -89,7 +89,7 @@ def normalise(raw: np.ndarray, params: SIFTParams = SIFTParams()) -> np.ndarray:
     return out
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _describe_each(levels, layer, frames, grid, out, first, last):
     """Describe keypoints first … last − 1, all in one set of buffers."""
     widest = np.float32(0)
@@ -105,14 +105,14 @@ def _describe_each(levels, layer, frames, grid, out, first, last):
         _vote(samples[:, :count], turn, grid, out[i])
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _reach(sigma, grid, h, w):
     """Half-width of the square that holds the turned grid: √2·(cell width)·(d + 1)/2, at most the diagonal."""
     radius = round_half_even(grid[2] * sigma * _SQRT2 * np.float32(grid[0] + 1) * HALF)
     return min(radius, np.int64(math.sqrt(np.float64(w) * w + np.float64(h) * h)))
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _sample(level, frame, turn, grid, samples):
     """Gather the gradients in the turned square about the nearest pixel; returns how many.
 
@@ -149,7 +149,7 @@ def _sample(level, frame, turn, grid, samples):
     return count
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _vote(samples, turn, grid, out):
     """Share each gradient among its two nearest rows, columns and angle bins, trilinearly.
 
@@ -189,7 +189,7 @@ def _vote(samples, turn, grid, out):
             out[(r * d + c) * n:(r * d + c + 1) * n] = bins[:n]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _normalise_each(raw, clip, scale, lanes, out, first, last):
     """Compute v = min(raw, clip·‖raw‖);   out = v·scale/‖v‖, or v/‖v‖ where `out` is not of bytes."""
     for i in range(first, last):
@@ -207,7 +207,7 @@ def _normalise_each(raw, clip, scale, lanes, out, first, last):
                 out[i, k] = v / norm
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _sum_of_squares(v, lanes):
     """Σ v², in `lanes` partial sums that are then folded as cv2 folds a register of that width."""
     partial = np.zeros(lanes, np.float32)

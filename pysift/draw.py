@@ -47,8 +47,8 @@ def plot_keypoints(image: np.ndarray, keypoints: Keypoints, *, ax: Axes | None =
     >>> plot_keypoints(np.zeros((40, 60)), Keypoints.at([8], [5], sigma=[2])).get_title()
     '1 keypoint'
     """
-    strongest = np.argsort(-keypoints.response, kind="stable")
-    shown, title = _choose(keypoints[strongest], n, "strongest", "keypoint", "keypoints")
+    by_response = keypoints[np.argsort(-keypoints.response, kind="stable")]
+    shown, title = _choose(by_response, n, "strongest", "keypoint", "keypoints")
     picture = _picture(image)
     ax = ax or _figure(8, 8 * picture.shape[0] / picture.shape[1] + 0.3).add_subplot()
     ax.imshow(picture)
@@ -146,8 +146,7 @@ def plot_keypoint(story: Story, *, params: SIFTParams = SIFTParams()) -> Figure:
 
     `story` comes from `trace(image, params).story(i)`; `params` are those it was found with.
     """
-    k = story.keypoint
-    fig = _figure(11, 9.5)
+    k, fig = story.keypoint, _figure(11, 9.5)
     fig.suptitle(f"keypoint at ({k.x[0]:.2f}, {k.y[0]:.2f}), σ {k.sigma[0]:.2f} px, "
                  f"octave {k.octave[0]}, layer {k.layer[0]}, response {k.response[0]:.4f}")
     (patch, cube), (histogram, descriptor) = fig.subfigures(2, 2, squeeze=False)
@@ -174,7 +173,7 @@ def _draw_patch(ax: Axes, story: Story, params: SIFTParams) -> None:
 
 
 def _draw_cube(axes: np.ndarray, story: Story) -> None:
-    """The 27 differences that were compared, a panel a layer; the candidate is framed."""
+    """The 27 differences about the pixel it settled in, which is framed; a panel a layer."""
     low, high = story.cube.min(), story.cube.max()
     for ax, plane, step in zip(axes, story.cube, (-1, 0, 1)):
         ax.imshow(plane, cmap="cividis", vmin=low, vmax=high)
@@ -182,7 +181,7 @@ def _draw_cube(axes: np.ndarray, story: Story) -> None:
             ax.text(col, row, f"{value:.2f}", ha="center", va="center",
                     color="white" if value < (low + high) / 2 else "black")
         ax.set(xticks=[], yticks=[], xlabel=f"layer {story.keypoint.layer[0] + step}")
-    axes[1].set_title("D [grey levels] and its 26 neighbours")
+    axes[1].set_title("D [grey levels] about the pixel it settled in")
     axes[1].plot([0.53, 1.47, 1.47, 0.53, 0.53], [0.53, 0.53, 1.47, 1.47, 0.53], color=_RED, linewidth=3)
 
 
@@ -212,7 +211,7 @@ def _draw_descriptor(ax: Axes, descriptor: np.ndarray) -> None:
     ax.grid(color="lightgray")
     ax.tick_params(labelleft=False, labelbottom=False, length=0)
     ax.set(xlim=(-0.5, d - 0.5), ylim=(d - 0.5, -0.5), aspect="equal", xticks=np.arange(d) - 0.5,
-           yticks=np.arange(d) - 0.5, xlabel="along θ  →", title=f"descriptor: {d} × {d} cells × {n} angles, in the frame of θ")
+           yticks=np.arange(d) - 0.5, xlabel="along θ  →", title=f"descriptor {d} × {d} × {n}, turned to θ")
 
 
 def _figure(width: float, height: float) -> Figure:
@@ -227,7 +226,8 @@ def _figure(width: float, height: float) -> Figure:
 def _picture(image: np.ndarray) -> np.ndarray:
     """Bring a picture of any kind to (H, W, 3) float32 in 0 … 1."""
     image = np.asarray(image)
-    if image.dtype.kind not in "buif" or image.ndim < 2 or image.shape[2:] not in ((), (1,), (3,), (4,)):
+    fits = image.ndim > 1 and image.size and image.shape[2:] in ((), (1,), (3,), (4,))
+    if not fits or image.dtype.kind not in "buif":
         raise ValueError(f"image is {image.dtype} {image.shape}: give numbers (H, W) or (H, W, 1 | 3 | 4)")
     white = 255 if image.dtype == np.uint8 else image.max(initial=1)         # 12 bits in uint16 stay bright
     colours = np.atleast_3d(image)[..., :3].astype(np.float32) / np.float32(white)

@@ -34,47 +34,47 @@ def find_extrema(dog: np.ndarray, params: SIFTParams = SIFTParams()) -> np.ndarr
     >>> find_extrema(dog)
     array([[2, 8, 7]], dtype=int32)
     """
+    layers = dog[1:-1].shape
+    promising = np.zeros(layers, np.bool_)
     threshold = np.float32(params.candidate_threshold())
-    n_rows = (len(dog) - 2) * dog.shape[1]
-    return np.concatenate(over(n_rows, _scan_rows, dog, threshold, params.border, grain=64))
+    over(layers[0] * layers[1], _compare_six, dog, threshold, params.border, promising, grain=64)
+    layer, y, x = np.unravel_index(np.flatnonzero(promising), layers)
+    candidates = np.stack([layer + 1, y, x], axis=1).astype(np.int32)
+    return candidates[_are_extrema(dog, candidates)]
 
 
 @njit(cache=True, nogil=True)
-def _scan_rows(dog, threshold, border, first, last):
-    """Candidates of rows first ≤ (layer − 1)·H + y < last.
+def _compare_six(dog, threshold, border, promising, first, last):
+    """Mark pixels with |D| > threshold that lie on one side of their six direct neighbours.
 
-    A vectorised pass over each row compares a pixel with its six direct neighbours; the few that
-    pass are compared with all 26.
+    Runs over rows first ≤ (layer − 1)·H + y < last.  It passes a pixel in a thousand, so that the 26 are
+    compared there only; each row is a loop without branches over slices, which compiles to vector code.
     """
     h, w = dog.shape[1:]
-    found = np.empty((256, 3), np.int32)
-    count = 0
-    promising = np.empty(w, np.bool_)
+    n = max(w - 2 * border, 0)
     for row in range(first, last):
         layer, y = 1 + row // h, row % h
         if y < border or y >= h - border:
             continue
-        _six_neighbours(dog[layer - 1, y], dog[layer, y - 1], dog[layer, y], dog[layer, y + 1],
-                        dog[layer + 1, y], threshold, border, promising)
-        for x in range(border, w - border):
-            if promising[x] and is_extremum(dog, layer, y, x):
-                if count == len(found):
-                    found = np.concatenate((found, np.empty_like(found)))
-                found[count, 0], found[count, 1], found[count, 2] = layer, y, x
-                count += 1
-    return found[:count].copy()
+        here, marks = dog[layer, y, border:border + n], promising[layer - 1, y, border:border + n]
+        left, right = dog[layer, y, border - 1:border - 1 + n], dog[layer, y, border + 1:border + 1 + n]
+        north, south = dog[layer, y - 1, border:border + n], dog[layer, y + 1, border:border + n]
+        below, above = dog[layer - 1, y, border:border + n], dog[layer + 1, y, border:border + n]
+        for i in range(n):
+            v = here[i]
+            most = max(max(max(left[i], right[i]), max(north[i], south[i])), max(below[i], above[i]))
+            least = min(min(min(left[i], right[i]), min(north[i], south[i])), min(below[i], above[i]))
+            marks[i] = (v >= most) & (v > threshold) | (v <= least) & (v < -threshold)
 
 
-@njit(cache=True)
-def _six_neighbours(below, above_row, here, under_row, above, threshold, border, promising):
-    """|D| > threshold, and D is on one side of its six direct neighbours."""
-    for x in range(border, len(here) - border):
-        v = here[x]
-        top = (v >= here[x - 1]) & (v >= here[x + 1]) & (v >= above_row[x]) & (v >= under_row[x]) \
-            & (v >= below[x]) & (v >= above[x]) & (v > threshold)
-        bottom = (v <= here[x - 1]) & (v <= here[x + 1]) & (v <= above_row[x]) & (v <= under_row[x]) \
-            & (v <= below[x]) & (v <= above[x]) & (v < -threshold)
-        promising[x] = top | bottom
+@njit(cache=True, nogil=True)
+def _are_extrema(dog, candidates):
+    """Return which candidates (N, 3) pass `is_extremum`, (N,) bool."""
+    passed = np.empty(len(candidates), np.bool_)
+    for i in range(len(candidates)):
+        layer, y, x = candidates[i]
+        passed[i] = is_extremum(dog, layer, y, x)
+    return passed
 
 
 @njit(cache=True)

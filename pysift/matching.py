@@ -209,7 +209,7 @@ def apply_homography(homography: np.ndarray, xy: np.ndarray) -> np.ndarray:
     """
     H, xy = np.asarray(homography, np.float64), np.asarray(xy, np.float64)
     if H.shape != (3, 3) or not np.isfinite(H).all():
-        raise ValueError(f"homography={homography!r} must be a finite (3, 3) matrix")
+        raise ValueError(f"homography={H.tolist()} must be a finite (3, 3) matrix")
     if xy.ndim != 2 or xy.shape[1] != 2:
         raise ValueError(f"xy has shape {xy.shape}: give (N, 2), one point a row")
     uvw = xy @ H[:, :2].T + H[:, 2]

@@ -80,7 +80,7 @@ def _window(params: SIFTParams) -> tuple:
             np.float32(params.ori_peak), params.simd_lanes)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _orient_each(levels, cells, sigma, window, angles, counts, first, last):
     for i in range(first, last):
         layer, row, col = cells[i]
@@ -88,7 +88,7 @@ def _orient_each(levels, cells, sigma, window, angles, counts, first, last):
         counts[i] = _peaks(histogram, window[3], angles[i])
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _vote(level, col, row, sigma, window):
     """Histogram of gradient angles in a Gaussian window about the pixel p = (col, row).
 
@@ -127,7 +127,7 @@ def _vote(level, col, row, sigma, window):
     return histogram
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _smooth(h):
     """h'[k] = (h[k−2] + 4h[k−1] + 6h[k] + 4h[k+1] + h[k+2]) / 16, circular.
 
@@ -145,7 +145,7 @@ def _smooth(h):
     return smooth
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _peaks(h, share, angles):
     """Angles of the bins above both neighbours and ≥ share · max h, through a parabola; returns how many.
 

@@ -83,7 +83,7 @@ def refine(dog: np.ndarray, candidates: np.ndarray, params: SIFTParams = SIFTPar
     return Refined(status, *cells.T.copy(), *numbers.T.copy())
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def derivatives(dog, layer, y, x):
     """∇(D/255) and the Hessian of D/255 at a pixel, by central differences.
 
@@ -106,7 +106,7 @@ def derivatives(dog, layer, y, x):
     return gradient, hessian
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def newton_offset(gradient, hessian):
     """δ = −H⁻¹∇D by Cramer's rule, H symmetric; 0 where det H = 0.          [Lowe 2004, eq. 3]
 
@@ -126,7 +126,7 @@ def newton_offset(gradient, hessian):
     return -dx, -dy, -ds
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _settle(dog, layer, y, x, max_steps, border, accept):
     """Move to the pixel that δ names until every |δ| < accept.
 
@@ -148,7 +148,7 @@ def _settle(dog, layer, y, x, max_steps, border, accept):
     return UNSETTLED, layer, y, x, dx, dy, ds
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def refined_value(dog, layer, y, x, dx, dy, ds):
     """D(p + δ) = D(p) + ½ ∇Dᵀδ, as a fraction of the intensity range.      [Lowe 2004, §4]"""
     (gx, gy, gs), _ = derivatives(dog, layer, y, x)
@@ -156,7 +156,7 @@ def refined_value(dog, layer, y, x, dx, dy, ds):
     return fma(dog[layer, y, x], _FULL_RANGE, slope * HALF)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def edge_test(dog, layer, y, x, r):
     """Is it an edge: det H ≤ 0, or tr²H / det H ≥ (r + 1)² / r?             [Lowe 2004, §4.1]
 
@@ -171,7 +171,7 @@ def edge_test(dog, layer, y, x, r):
     return is_edge, ratio, next_r * next_r / r if r > 0 else np.float32(np.inf)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _refine_each(dog, tests, cells, numbers, status, first, last):
     """Run candidates first … last − 1 through the three tests; overwrite `cells` by where they ended."""
     max_steps, border, accept, contrast, edge, sigma = tests

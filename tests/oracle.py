@@ -1,8 +1,8 @@
 """SIFT in slow, plain NumPy: one formula a function, float64, for the tests to hold the kernels to.
 
-Written from the papers and from the conventions that OpenCV documents, never from the kernels: it imports
-nothing of pysift but `SIFTParams`.  It departs from OpenCV on purpose where OpenCV only approximates: angles are
-true arc tangents (cv2's polynomial is within ATAN2_ERROR), sums are in float64, and systems are solved by LAPACK.
+Written from the papers and from OpenCV's conventions, never from the kernels: it imports nothing of
+pysift but `SIFTParams`.  It departs from OpenCV where OpenCV only approximates: angles are true arc
+tangents (cv2's polynomial is within ATAN2_ERROR), sums are in float64, LAPACK solves the systems.
 
     [Lowe]     Distinctive Image Features from Scale-Invariant Keypoints, IJCV 60, 2004
     [Anatomy]  Anatomy of the SIFT Method, IPOL 4, 2014
@@ -159,7 +159,7 @@ def is_edge(hessian, params=P):
 
 
 def refine(dog, layer, row, col, params=P):
-    """Fit a quadratic, move to the cell its extremum lies in, repeat; then ask for contrast, and for no edge."""
+    """Fit a quadratic, move to the cell of its extremum, repeat; then ask for contrast, and for no edge."""
     S, border, (_, height, width) = params.n_octave_layers, params.border, dog.shape
     for _ in range(params.max_steps):
         cube = dog[layer - 1:layer + 2, row - 1:row + 2, col - 1:col + 2] / 255
@@ -176,8 +176,9 @@ def refine(dog, layer, row, col, params=P):
     else:
         return Refined("unsettled", layer, row, col, offset, math.nan)
     contrast = cube[1, 1, 1] + gradient @ offset / 2
-    why = "contrast" if abs(contrast) * S < params.contrast_threshold else "edge" if is_edge(hessian, params) else ""
-    return Refined(why, layer, row, col, offset, contrast)
+    if abs(contrast) * S < params.contrast_threshold:
+        return Refined("contrast", layer, row, col, offset, contrast)
+    return Refined("edge" if is_edge(hessian, params) else "", layer, row, col, offset, contrast)
 
 
 # step 4: orientation --------------------------------------------------------------------------
@@ -207,7 +208,7 @@ def orientation_votes(level, row, col, sigma, params=P):
 
 def smooth(histogram):
     """Convolve round the circle with [1 4 6 4 1] / 16."""
-    return sum(w / 16 * np.roll(histogram, k) for k, w in zip((-2, -1, 0, 1, 2), (1, 4, 6, 4, 1), strict=True))
+    return sum(w / 16 * np.roll(histogram, k) for k, w in zip(range(-2, 3), (1, 4, 6, 4, 1)))
 
 
 def angle_histogram(level, row, col, sigma, params=P):
@@ -223,7 +224,7 @@ def peak_angles(histogram, params=P):
     for j in range(n):
         left, centre, right = histogram[j - 1], histogram[j], histogram[(j + 1) % n]
         if centre > left and centre > right and centre >= params.ori_peak * max(histogram):
-            vertex = j + 0.5 * (left - right) / (left - 2 * centre + right)     # of the parabola through the three
+            vertex = j + 0.5 * (left - right) / (left - 2 * centre + right)     # of the parabola
             angles.append(-vertex * 360 / n % 360)
     return np.array(angles)
 
@@ -239,7 +240,7 @@ def describe(level, x, y, sigma, angle, params=P):
     radius = min(round(width * math.sqrt(2) * (d + 1) / 2), int(math.hypot(*level.shape)))
     dy, dx, magnitude, theta = gradients(level, round(y), round(x), radius)
     cos, sin = math.cos(math.radians(turn)), math.sin(math.radians(turn))
-    along, across = (dx * cos - dy * sin) / width, (dx * sin + dy * cos) / width       # cells; along θ, to its right
+    along, across = (dx * cos - dy * sin) / width, (dx * sin + dy * cos) / width       # cells from the centre
     weight = magnitude * np.exp(-(along ** 2 + across ** 2) / (2 * (params.desc_sigma * d) ** 2))
     position = np.array([across + d / 2 - 0.5, along + d / 2 - 0.5, (theta - turn) % 360 * n / 360])
     inside = np.all((position[:2] > -1) & (position[:2] < d), axis=0)

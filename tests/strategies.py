@@ -15,11 +15,9 @@ from hypothesis import strategies as st
 import oracle
 from pysift.params import SIFTParams
 
-PHOTOS = ("brick", "camera", "coins", "grass", "gravel", "moon", "page", "text")     # grey ones of scikit-image
-
 seeds = st.integers(0, 2**32 - 1)
-angles = st.floats(0, 360, exclude_max=True, width=32)                                      # degrees
-powers = st.integers(-6, 6).map(lambda k: 2.0**k)                                    # gains that float32 keeps exact
+angles = st.floats(0, 360, exclude_max=True, width=32)                  # degrees
+powers = st.integers(-6, 6).map(lambda k: 2.0**k)                       # gains that float32 keeps exact
 
 
 def shapes(least, most):
@@ -61,7 +59,7 @@ def blob(shape, x, y, sigma, height=200.0, ground=20.0):
 
 
 def quadratic(shape, peak, hessian, value):
-    """Volume value + ½ (p − peak)ᵀ H (p − peak), (layers, H, W) float32; peak and H in the order x, y, layer."""
+    """Volume value + ½ (p − peak)ᵀ H (p − peak), (layers, H, W) float32; peak, H in the order x, y, layer."""
     layer, row, col = np.indices(shape)
     p = np.stack([col, row, layer], axis=-1) - np.asarray(peak)
     return (value + 0.5 * np.einsum("...i,ij,...j->...", p, hessian, p)).astype(np.float32)
@@ -74,7 +72,7 @@ def _photo(name):
 
 
 def photo(name, height=None, width=None):
-    """Return the middle of a photograph: (height, width) uint8, a fresh and writable copy."""
+    """Return the middle of a grey photograph of scikit-image: (height, width) uint8, a fresh copy."""
     image = _photo(name)
     full_height, full_width = image.shape
     height, width = height or full_height, width or full_width

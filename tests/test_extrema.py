@@ -55,7 +55,8 @@ def test_extrema_of_minus_d_are_those_of_d(seed):
 def test_gain_keeps_extrema(seed, gain):
     """Law 2.3: where the threshold is 0, a·D has the candidates of D."""
     dog = volume(seed)
-    np.testing.assert_array_equal(find_extrema(np.float32(gain) * dog, ANY_HEIGHT), find_extrema(dog, ANY_HEIGHT))
+    louder = find_extrema(np.float32(gain) * dog, ANY_HEIGHT)
+    np.testing.assert_array_equal(louder, find_extrema(dog, ANY_HEIGHT))
 
 
 @given(inside, signs)
@@ -68,7 +69,8 @@ def test_lone_peak_is_found_where_it_is(cell, sign):
 def test_no_candidate_within_the_border(layer, row, col, sign):
     """Law 2.5: a peak is found from layer 1 to S and from 5 px inside the image, nowhere else."""
     legal = 1 <= layer <= 3 and 5 <= row < 17 - 5 and 5 <= col < 19 - 5
-    assert rows(find_extrema(spike((layer, row, col), height=9 * sign))) == ({(layer, row, col)} if legal else set())
+    cell = layer, row, col
+    assert rows(find_extrema(spike(cell, height=9 * sign))) == ({cell} if legal else set())
 
 
 @given(inside, st.tuples(*[st.integers(-1, 1)] * 3), signs)

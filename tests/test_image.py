@@ -127,7 +127,7 @@ def test_what_is_no_image_is_refused_by_value_and_remedy(step, name):
 @pytest.mark.parametrize("shape", [(4, 6), (4, 6, 1), (4, 6, 3)])
 def test_non_finite_pixels_are_counted_and_the_first_is_named(step, value, shape):
     image = np.zeros(shape, np.float32)
-    image[2, 5] = image[3, 0] = value
+    image.reshape(4, 6, -1)[[2, 3], [5, 0], -1] = value              # in one channel of several
     with pytest.raises(ValueError, match=r"NaN or inf in 2 of 24 pixels.*\(x, y\) = \(5, 2\).*nan_to_num"):
         step(image)
 
@@ -162,8 +162,9 @@ def test_an_intensity_range_undoes_any_gain_and_offset(low, span):
 def test_an_intensity_range_holds_for_integers_too():
     image = picture()
     np.testing.assert_array_equal(grey_levels(image, (0, 255)), grey_levels(image))
-    twelve_bit = np.array([[0, 4095]], np.uint16)
-    np.testing.assert_array_equal(grey_levels(twelve_bit, (0, 4095)), [[0, 255]])
+    for dtype, white in (("uint8", 15), ("uint16", 4095)):
+        few_bits = np.array([[0, white]], dtype)
+        np.testing.assert_array_equal(grey_levels(few_bits, (0, white)), [[0, 255]])
 
 
 @pytest.mark.parametrize("bounds, error", [

@@ -17,7 +17,7 @@ from pysift.threads import get_num_threads, set_num_threads
 from strategies import blob, noise, params, photo, plane, seeds, shapes, texture
 
 PRECISE, OPENCV = SIFTParams(), SIFTParams.opencv()
-SIDE = 257                      # 256 is divisible by 2⁶: the pixels of all 8 octaves lie alike about the centre
+SIDE = 257                      # 256 is a multiple of 2⁶: all 8 octaves sample alike about the centre
 K = 2 ** (1 / 3)                # ratio of neighbouring scales at S = 3
 few = settings(max_examples=8)  # for laws that run the whole several times over
 
@@ -49,8 +49,8 @@ def assert_same(f, g):
 def assert_found(expected, descriptors, found):
     """Every expected keypoint is among those found, but for rounding.
 
-    Sums in another order move D by some 1e-4 grey levels, a keypoint of D ≥ 3.4 by some 1e-3 of its pixel.  It may
-    also push a vote over the edge of an angle bin, which turns θ visibly: it happens to one keypoint in a thousand.
+    Sums in another order move D by some 1e-4 grey levels, a keypoint of D ≥ 3.4 by some 1e-3 of its pixel.
+    They may push a vote over the edge of an angle bin, which turns θ visibly: about one keypoint in 1000.
     """
     k, d = found
     far = np.hypot(expected.x[:, None] - k.x, expected.y[:, None] - k.y) / expected.sigma[:, None]
@@ -74,10 +74,11 @@ def row_set(keypoints):
 @pytest.mark.parametrize("mode", [PRECISE, OPENCV], ids=["precise", "opencv"])
 @pytest.mark.parametrize("name", ["camera", "coins", "grass"])
 def test_features_equal_opencv(name, mode):
-    """Law W.1: keypoints are cv2's: x, y, σ and response to the bit, θ to 1e-4°, descriptors to one quantum."""
+    """Law W.1: keypoints are cv2's: x, y, σ, response to the bit, θ to 1e-4°, descriptors to a quantum."""
     image = photo(name, 90, 101)
     k, d = sift(image, mode)
-    theirs, quanta = cv2.SIFT_create(enable_precise_upscale=mode.precise_upscale).detectAndCompute(image, None)
+    peer = cv2.SIFT_create(enable_precise_upscale=mode.precise_upscale)
+    theirs, quanta = peer.detectAndCompute(image, None)
     columns = np.float32([(*p.pt, p.size / 2, p.response) for p in theirs])
     np.testing.assert_array_equal(np.stack([k.x, k.y, k.sigma, k.response], axis=1), columns)
     assert (np.abs(wrapped(k.theta - np.radians([p.angle for p in theirs]))) < np.radians(1e-4)).all()
@@ -107,11 +108,11 @@ def test_features_equal_the_oracle(name, mode):
 @few
 @given(data=st.data())
 def test_planted_blob_is_found(octave, mode, data):
-    """Law W.3: a Gaussian blob is found to 0.05 px of its octave and 2 % in σ; +¼ px off if opencv doubles."""
-    within = st.floats(-0.35, 0.35)           # towards ½ two pixels hand the point to each other, and it is lost
+    """Law W.3: a Gaussian blob is found to 0.05 px of its octave, 2 % in σ; +¼ px if opencv doubles."""
+    within = st.floats(-0.35, 0.35)           # about ½ two pixels hand the point to each other until it is lost
     dx, dy, depth = data.draw(within), data.draw(within), data.draw(st.integers(1, 3)) + data.draw(within)
     bias, tent = (0, 1 / 8) if mode.precise_upscale else (1 / 4, 3 / 16)       # of doubling; its blur, px²
-    # D of a blob of variance a, doubling and σ_in accounted for, peaks at σ² = a/k: [Lowe §3] with k = 2^(1/S)
+    # D of a blob of variance a (less σ_in², plus that of doubling) peaks at σ² = a/k, k = 2^(1/S)
     sigma, pixel = 1.6 * 2 ** (octave + depth / 3), 2.0**octave
     width = np.sqrt(sigma**2 * K + 0.25 - tent)
     middle = 16 * max(round(width / 2), 2)
@@ -138,13 +139,13 @@ def test_blob_on_a_pixel_of_its_octave_is_found_there(octave, mode):
     k = detect(image.astype(np.float32), mode, intensity_range=(0, 255))
     best = k[int(k.response.argmax())]
     assert best.octave == octave
-    assert (best.x[0], best.y[0]) == pytest.approx((middle, middle), abs=2e-3 * 2.0**octave)      # float32 only
+    assert (best.x[0], best.y[0]) == pytest.approx((middle, middle), abs=2e-3 * 2.0**octave)    # float32 only
 
 
 @pytest.mark.parametrize("name", ["camera", "coins", "gravel"])
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_quarter_turn_turns_the_keypoints(name, turns):
-    """Law W.5: a quarter turn of the picture turns x, y and θ of its keypoints and leaves their descriptors."""
+    """Law W.5: a quarter turn of the picture turns its keypoints and leaves their descriptors."""
     image, (k, d) = features(name, SIDE, SIDE)
     inside = interior(k, SIDE)
     x, y = k.x, k.y
@@ -170,8 +171,8 @@ def test_shift_shifts_the_keypoints(mode):
     image, shift = photo("grass"), 16
     (k, d), (k2, d2) = sift(image, mode), sift(image[shift:, shift:], mode)
     # blurs sum to 24 px of an octave where the next one starts, and to 42 within it: 66·2ᵒ input px at most
-    far = np.minimum.reduce([k.x - shift, k.y - shift, 511 - k.x, 511 - k.y]) > 66 * 2.0**k.octave + 12 * k.sigma
-    i = np.flatnonzero(far & (k.octave <= 1))
+    depth = np.minimum.reduce([k.x - shift, k.y - shift, 511 - k.x, 511 - k.y])
+    i = np.flatnonzero((depth > 66 * 2.0**k.octave + 12 * k.sigma) & (k.octave <= 1))
     where = {row: n for n, row in enumerate(zip(k2.sigma, k2.theta, k2.response, strict=True))}
     j = [where[row] for row in zip(k.sigma[i], k.theta[i], k.response[i], strict=True)]
     assert len(i) > 50 and len(set(k.octave[i])) == 3
@@ -191,11 +192,11 @@ def test_negative_turns_the_keypoints_about(name):
 @given(seeds, st.integers(-4, 4))
 def test_gain_of_image_and_threshold_cancels(seed, power):
     """Law W.9: 2ⁿ·u has the features of u, to the bit, if the threshold is 2ⁿ·C and no whole level."""
-    image, p = texture(seed, (60, 70)) / 255, SIFTParams(prefilter_floor=False)
-    f = sift(image, p, intensity_range=(0, 1))
-    g = sift(np.float32(2.0**power) * image, p.replace(contrast_threshold=0.04 * 2**power), intensity_range=(0, 1))
+    image, gain = texture(seed, (60, 70)) / 255, np.float32(2.0**power)
+    low, high = (SIFTParams(prefilter_floor=False, contrast_threshold=0.04 * a) for a in (1, float(gain)))
+    f, g = sift(image, low, intensity_range=(0, 1)), sift(gain * image, high, intensity_range=(0, 1))
     np.testing.assert_array_equal(g.descriptors, f.descriptors)
-    assert g.keypoints == f.keypoints.replace(response=f.keypoints.response * np.float32(2.0**power))
+    assert g.keypoints == f.keypoints.replace(response=f.keypoints.response * gain)
 
 
 @few
@@ -203,7 +204,8 @@ def test_gain_of_image_and_threshold_cancels(seed, power):
 def test_number_type_is_no_matter(seed, dtype):
     """Law W.10: uint16, float32 and float64 images give what the uint8 image of the same grey gives."""
     image = np.rint(texture(seed, (60, 70))).astype(np.uint8)
-    same = image.astype(np.uint16) * 257 if dtype == "uint16" else image.astype(dtype) / np.dtype(dtype).type(255)
+    white = {"uint16": 65535, "float32": 1, "float64": 1}[dtype]
+    same = (image * (white / 255)).astype(dtype)
     f, g = sift(image), sift(same)
     # float32 keeps u/255 to 6e-8, that is 1.5e-5 grey levels: less than the sums of W.5 lose
     assert len(f.keypoints) == len(g.keypoints)
@@ -222,7 +224,7 @@ def test_intensity_range_says_what_black_and_white_are(seed, gain, offset):
 @few
 @given(seeds, shapes(30, 60))
 def test_doubling_first_is_doubling_inside(seed, shape):
-    """Law W.12: a doubled image, taken as it is, gives the same features at twice x, y and σ, an octave on."""
+    """Law W.12: a doubled image, taken as it is, gives the same features at twice x, y, σ, an octave on."""
     image = np.rint(texture(seed, shape))
     f = sift(image, intensity_range=(0, 255))
     g = sift(upsample(image), SIFTParams(first_octave=0, sigma_in=1.0), intensity_range=(0, 255))
@@ -237,14 +239,15 @@ def test_stricter_thresholds_keep_a_subset(seed, c0, c1, r0, r1):
     """Law W.13: a higher contrast threshold, or a lower edge threshold, keeps a subset of the keypoints."""
     image = texture(seed, (60, 70))
     (low, high), (narrow, wide) = sorted((c0, c1)), sorted((r0, r1))
-    loose, strict = (detect(image, SIFTParams(contrast_threshold=c, edge_threshold=r), intensity_range=(0, 255))
-                     for c, r in ((low, wide), (high, narrow)))
-    assert row_set(strict) <= row_set(loose)
+    loose = SIFTParams(contrast_threshold=low, edge_threshold=wide)
+    strict = SIFTParams(contrast_threshold=high, edge_threshold=narrow)
+    few_points, more = (detect(image, p, intensity_range=(0, 255)) for p in (strict, loose))
+    assert row_set(few_points) <= row_set(more)
 
 
 @given(seeds, seeds)
 def test_wider_mask_keeps_more(first, second):
-    """Law W.14: a keypoint stays if its nearest pixel is in the mask, so a wider mask keeps at least as many."""
+    """Law W.14: a keypoint stays if its nearest pixel is in the mask, so a wider mask keeps it too."""
     image, (k, d) = features("camera")
     small = texture(first, image.shape, 4.0) > 127
     wide = small | (texture(second, image.shape, 4.0) > 127)
@@ -257,7 +260,7 @@ def test_wider_mask_keeps_more(first, second):
 
 @given(st.integers(1, 400), st.integers(1, 400))
 def test_budgets_are_nested(first, second):
-    """Law W.15: nfeatures = N keeps the N of largest response and their ties, so a larger N keeps them too."""
+    """Law W.15: nfeatures = N keeps the N of largest response and their ties, so a larger N does too."""
     image, (k, d) = features("camera")
     low, high = sorted((first, second))
     small, large = (sift(image, SIFTParams(nfeatures=n)) for n in (low, high))
@@ -310,7 +313,7 @@ def test_calls_leave_no_trace(seed, p, q):
 
 @pytest.mark.parametrize("layout", ["read-only", "strided", "mirrored", "fortran", "channels"])
 def test_memory_layout_is_no_matter(layout):
-    """Law W.20: read-only, strided, mirrored and Fortran images, or (H, W, 1), give the same, and stay as they are."""
+    """Law W.20: read-only, strided, mirrored, Fortran or (H, W, 1): the same, and the image is left alone."""
     image, expected = features("camera")
     image = image.copy()
     if layout == "read-only":
@@ -346,7 +349,7 @@ def test_flat_or_tiny_images_give_empty_tables(descriptor, shape, grey):
 
 @given(seeds, shapes(1, 32))
 def test_images_of_any_size_pass(seed, shape):
-    """Law W.23: noise of any size, down to one pixel, gives keypoints inside the picture, or none, and no NaN."""
+    """Law W.23: noise of any size, down to one pixel, gives keypoints inside the picture, or none."""
     k, d = sift(np.rint(noise(seed, shape)).astype(np.uint8))
     assert d.shape == (len(k), 128)
     assert ((k.x >= 0) & (k.x <= shape[1] - 1) & (k.y >= 0) & (k.y <= shape[0] - 1)).all()
@@ -355,18 +358,18 @@ def test_images_of_any_size_pass(seed, shape):
 
 @pytest.mark.parametrize("name", ["camera", "coins", "grass"])
 def test_columns_agree_with_each_other(name):
-    """Law W.24: rows are sorted by x and distinct, σ is σ₀·2^(octave + (layer + offset)/S), the offset below ½."""
+    """Law W.24: rows are sorted and distinct; σ = σ₀·2^(octave + (layer + offset)/S), |offset| < ½."""
     _, (k, _) = features(name)
     assert (np.diff(k.x) >= 0).all() and len(row_set(k)) == len(k)
-    np.testing.assert_allclose(k.sigma, 1.6 * 2 ** (k.octave + (k.layer + k.offset.astype(float)) / 3), rtol=1e-6)
+    depth = k.octave + (k.layer + k.offset.astype(float)) / 3
+    np.testing.assert_allclose(k.sigma, 1.6 * 2**depth, rtol=1e-6)
     assert ((k.layer >= 1) & (k.layer <= 3) & (np.abs(k.offset) < 0.5)).all()
     placed = Keypoints.at(k.x, k.y, k.sigma, k.theta, k.response)
-    np.testing.assert_allclose(placed.octave + (placed.layer + placed.offset) / 3,
-                               k.octave + (k.layer + k.offset) / 3, atol=1e-5)
+    np.testing.assert_allclose(placed.octave + (placed.layer + placed.offset) / 3, depth, atol=1e-5)
 
 
 def test_descriptor_formats_tell_the_same():
-    """Law W.25: bytes are 512 times the floats, RootSIFT is their shares' root; the keypoints are the same."""
+    """Law W.25: bytes are 512 times the floats, RootSIFT the roots of their shares, keypoints the same."""
     image, (k, d) = features("camera")
     floats, roots = (sift(image, SIFTParams(descriptor=f)) for f in ("float32", "root"))
     assert floats.keypoints == roots.keypoints == k

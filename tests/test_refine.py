@@ -11,11 +11,11 @@ from pysift.refine import REASONS, refine
 from pysift.scalespace import build_scalespace
 from strategies import photo, powers, quadratic, seeds, texture
 
-ANY = SIFTParams(contrast_threshold=0, edge_threshold=1e6)        # nothing is too weak or too long
-SHAPE, CELL = (5, 21, 23), (2, 10, 11)                           # (S + 2, H, W) and its middle: layer, row, col
+ANY = SIFTParams(contrast_threshold=0, edge_threshold=1e6)     # nothing is too weak or too long
+SHAPE, CELL = (5, 21, 23), (2, 10, 11)                         # (S + 2, H, W) and its middle: layer, row, col
 ULP = 2.0**-24
-fraction = st.floats(-0.45, 0.45)                                # of a pixel; at ½ the neighbour is as good
-offsets = st.tuples(fraction, fraction, fraction)                # x, y, layer
+fraction = st.floats(-0.45, 0.45)                              # of a pixel; at ½ the neighbour is as good
+offsets = st.tuples(fraction, fraction, fraction)              # x, y, layer
 steps = st.tuples(st.integers(-4, 4), st.integers(-4, 4), st.integers(-1, 1))
 signs = st.sampled_from([-1, 1])
 
@@ -61,7 +61,7 @@ def test_newton_is_exact_on_a_quadratic(seed, offset, step, sign):
 
 @given(seeds, st.integers(1, 3), st.integers(1, 4))
 def test_a_move_costs_a_step(seed, distance, max_steps):
-    """Law 3.2: a candidate off by a pixel or more needs two steps: one to move, one to see that it need not."""
+    """Law 3.2: a candidate off by a pixel needs two steps, one to move, one to see that it need not."""
     dog = quadratic(SHAPE, (11, 10, 2), curved(seed), 150)
     start = (2, 10, 11 - distance)
     assert one(dog, ANY.replace(max_steps=max_steps), start) == ("unsettled" if max_steps == 1 else "")
@@ -85,7 +85,7 @@ def test_extrema_on_the_rim_are_kept(row, col, layer):
 
 @given(st.floats(1, 60), st.floats(2, 50), st.floats(0, np.pi), signs)
 def test_edge_test_is_the_ratio_of_curvatures(ratio, r, turn, sign):
-    """Law 3.5: an extremum is an edge if one curvature is r times the other or more, whatever its direction."""
+    """Law 3.5: an extremum is an edge if one curvature is r times the other, whatever its direction."""
     assume(abs(ratio / r - 1) > 1e-3)                                         # float32 decides within this
     axes = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     hessian = -np.eye(3)

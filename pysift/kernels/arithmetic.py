@@ -31,13 +31,13 @@ def fma(typing_context, a, b, c):
     return a(a, b, c), codegen
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def minor(a, b, c, d):
     """a·b − c·d as the compiler contracts it: fma(a, b, −(c·d)), two roundings instead of three."""
     return fma(a, b, -(c * d))
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def round_half_even(x):
     """cvRound: to the nearest integer, halves to the even one."""
     return np.int64(np.rint(x))
@@ -48,7 +48,7 @@ _EPS = f32(np.finfo(np.float64).eps)
 _D90, _D180, _D360 = f32(90.0), f32(180.0), f32(360.0)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def atan2_degrees(y, x):
     """cv2.fastAtan2: angle of (x, y) in degrees in [0, 360], off by at most 0.01°; (0, 0) gives 0.
 
@@ -63,7 +63,7 @@ def atan2_degrees(y, x):
     return p if y >= 0 else _D360 - p
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def magnitude(x, y):
     """√(x² + y²), the first square fused into the sum."""
     return math.sqrt(fma(x, x, y * y))
@@ -81,7 +81,7 @@ _PRESCALE, _POSTSCALE = f32(1.4426950408889634073599246810019 * 64), f32(1.0 / 6
 _LOWEST = f32(-8000.0)                                  # far below: 2^k has become 0
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def exp_table(x):
     """cv::hal::exp32f for x ≤ 0, off by at most 1e-7 relative."""
     scaled = max(x, _LOWEST) * _PRESCALE

@@ -1,0 +1,119 @@
+"""The command `pysift`: parse, run one module of pysift/commands, turn what is raised into an exit code.
+
+    0 done     1 failed     2 wrong usage     3 some inputs failed     130 interrupted     141 reader gone
+
+Data goes to stdout; progress, warnings and errors to stderr.  Nothing beyond the standard library is
+imported before the command is known, so that `pysift --help` answers at once.
+
+imports: commands, each by its name
+"""
+from __future__ import annotations
+
+import argparse
+import difflib
+import io
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+
+from pysift import __version__
+
+COMMANDS = ("detect", "match", "draw", "compare", "trace", "demo", "doctor", "warmup")
+FAILURES = (ValueError, TypeError, OSError, ImportError, MemoryError, IndexError)
+_log = logging.getLogger("pysift")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; `argv` is by default that of the process."""
+    try:
+        args = build_parser().parse_args(argv)
+    except SystemExit as stop:                           # argparse has said all there is to say
+        return int(stop.code or 0)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):         # a σ on an ASCII terminal must not end the program
+            stream.reconfigure(errors="backslashreplace")
+    with _logging_to_stderr(logging.WARNING + 10 * (args.quiet - args.verbose)):
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from pysift.commands.report import UsageError
+    try:
+        code = args.run(args)
+        sys.stdout.flush()
+        return code
+    except UsageError as error:
+        _log.error("%s (pysift %s --help)", error, args.command)
+        return 2
+    except KeyboardInterrupt:
+        _log.error("interrupted")
+        return 130
+    except BrokenPipeError:                              # `pysift … | head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())       # nor fails when Python flushes
+        return 141
+    except FAILURES as error:
+        _log.error("%s", error or type(error).__name__)
+    except RuntimeError as error:
+        if "cannot cache function" not in str(error):
+            raise
+        _log.error("numba finds no folder to keep compiled kernels in: set NUMBA_CACHE_DIR to one that you may write")
+    _log.debug("where it happened", exc_info=True)
+    return 1
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Make the parser of all commands."""
+    parser = _Parser(prog="pysift", description="SIFT from scratch: find, describe and match keypoints.",
+                     epilog="pysift COMMAND --help says more.  Begin with  pysift demo.")
+    parser.add_argument("--version", action="version", version=f"pysift {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        module = import_module(f"pysift.commands.{name}")
+        sub = commands.add_parser(name, help=module.HELP, description=module.__doc__.split("\n\n")[0],
+                                  epilog="example:\n  " + module.EXAMPLE, allow_abbrev=False,
+                                  formatter_class=argparse.RawDescriptionHelpFormatter)
+        module.add_arguments(sub)
+        sub.add_argument("-v", "--verbose", action="count", default=0, help="say more on stderr; twice: everything")
+        sub.add_argument("-q", "--quiet", action="count", default=0, help="no warnings on stderr, errors only")
+        sub.set_defaults(run=module.run)
+    return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, with a guess at what a misspelt word should have been."""
+
+    def parse_known_args(self, args=None, namespace=None):
+        namespace, unknown = super().parse_known_args(args, namespace)
+        if unknown:                                      # here and not in the main parser, which knows no options
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return namespace, unknown
+
+    def error(self, message: str):
+        typed = re.match(r"unrecognized arguments: ([^\s=]+)|argument .*: invalid choice: '(.*?)'", message)
+        known = [*self._option_string_actions, *(str(c) for a in self._actions for c in a.choices or ())]
+        near = difflib.get_close_matches(typed[1] or typed[2], known, 1) if typed else []
+        super().error(message + (f"\ndid you mean {near[0]}?" if near else ""))
+
+
+@contextmanager
+def _logging_to_stderr(level: int) -> Iterator[None]:
+    """Print the messages of the logger "pysift" as `pysift: warning: …` while a command runs."""
+    from pysift.commands.report import say
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            say(f"pysift: {record.levelname.lower()}: {self.format(record)}", sys.stderr)
+
+    handler = Handler()
+    before = _log.level
+    _log.addHandler(handler)
+    _log.setLevel(level)
+    try:
+        yield
+    finally:
+        _log.removeHandler(handler)
+        _log.setLevel(before)

@@ -1,0 +1,37 @@
+"""Compile every kernel now, so that no later command has to wait for it.
+
+imports: compiling, params, photos, pipeline, report, tracing
+"""
+from __future__ import annotations
+
+import argparse
+import time
+
+from pysift.commands.compiling import announce_compilation, kernels
+from pysift.commands.report import say
+
+HELP = "compile every kernel now"
+EXAMPLE = "pysift warmup"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """`pysift warmup` has no options of its own."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run `pysift warmup`: kernels are compiled for the types that they meet, so meet them all."""
+    announce_compilation()
+    start = time.perf_counter()
+    from pysift.params import SIFTParams
+    from pysift.photos import photo
+    from pysift.pipeline import sift
+    from pysift.tracing import trace
+    image = photo("camera")[150:250, 150:250]
+    for descriptor in ("uint8", "float32", "root"):
+        for precise_upscale in (True, False):
+            sift(image, SIFTParams(descriptor=descriptor, precise_upscale=precise_upscale))
+    sift(image, SIFTParams(first_octave=0))
+    trace(image).story(0)
+    ready = kernels()
+    say(f"{sum(ready.values())} of {len(ready)} kernels are compiled and cached  {time.perf_counter() - start:.1f} s")
+    return 0
