@@ -5,7 +5,7 @@
 Data goes to stdout; progress, warnings and errors to stderr.  Nothing beyond the standard library is
 imported before the command is known, so that `pysift --help` answers at once.
 
-imports: commands, each by its name
+imports: commands.report; each command by its name
 """
 from __future__ import annotations
 
@@ -29,32 +29,37 @@ _log = logging.getLogger("pysift")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; `argv` is by default that of the process."""
+    if isinstance(sys.stdout, io.TextIOWrapper):         # a σ on an ASCII terminal must not end the program
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         args = build_parser().parse_args(argv)
+        with _logging_to_stderr(logging.WARNING + 10 * (args.quiet - args.verbose)):
+            code = _run(args)
     except SystemExit as stop:                           # argparse has said all there is to say
-        return int(stop.code or 0)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):         # a σ on an ASCII terminal must not end the program
-            stream.reconfigure(errors="backslashreplace")
-    with _logging_to_stderr(logging.WARNING + 10 * (args.quiet - args.verbose)):
-        return _run(args)
+        code = int(stop.code or 0)
+    except BrokenPipeError:
+        code = 141
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:                              # `pysift … | head`: nobody reads on
+        code = 141
+    if code == 141:                                      # lest Python complain when it flushes at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
 
 
 def _run(args: argparse.Namespace) -> int:
     from pysift.commands.report import UsageError
     try:
-        code = args.run(args)
-        sys.stdout.flush()
-        return code
+        return args.run(args)
     except UsageError as error:
         _log.error("%s (pysift %s --help)", error, args.command)
         return 2
     except KeyboardInterrupt:
         _log.error("interrupted")
         return 130
-    except BrokenPipeError:                              # `pysift … | head`: nobody reads on
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())       # nor fails when Python flushes
-        return 141
+    except BrokenPipeError:
+        raise
     except FAILURES as error:
         _log.error("%s", error or type(error).__name__)
     except RuntimeError as error:
@@ -73,7 +78,8 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in COMMANDS:
         module = import_module(f"pysift.commands.{name}")
-        sub = commands.add_parser(name, help=module.HELP, description=module.__doc__.split("\n\n")[0],
+        about = (module.__doc__ or "").partition("\n\nimports:")[0]
+        sub = commands.add_parser(name, help=module.HELP, description=about,
                                   epilog="example:\n  " + module.EXAMPLE, allow_abbrev=False,
                                   formatter_class=argparse.RawDescriptionHelpFormatter)
         module.add_arguments(sub)

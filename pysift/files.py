@@ -13,11 +13,12 @@ import io
 import json
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -70,8 +71,8 @@ def write_features(path: str | PathLike[str], features: Features, params: SIFTPa
     keypoints, descriptors = features
     if kind == "npz":
         columns = {name: getattr(keypoints, name) for name in _COLUMNS}
-        with replacing(path) as part, open(part, "wb") as file:
-            np.savez(file, **columns, descriptors=descriptors, params=json.dumps(asdict(params)), version=__version__)
+        write_arrays(path, {**columns, "descriptors": descriptors, "params": json.dumps(asdict(params)),
+                            "version": __version__})
         return
     if descriptors.dtype != np.uint8 or descriptors.shape[1:] != (128,):
         raise ValueError(f"{path}: the {kind} layout holds 128 integers of 0 … 255 a keypoint, and the descriptors "
@@ -130,6 +131,12 @@ def read_params(path: str | PathLike[str]) -> SIFTParams | None:
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path} keeps parameters that this pysift {__version__} does not know ({error}): "
                          "write it again with pysift detect") from None
+
+
+def write_arrays(path: str | PathLike[str], arrays: Mapping[str, Any]) -> None:
+    """Write arrays to an npz file, each under its name; errors as `replacing`."""
+    with replacing(path) as part, open(part, "wb") as file:
+        np.savez(file, **arrays)
 
 
 @contextmanager

@@ -8,16 +8,15 @@ Level i of an octave carries the blur σ₀·2^(i/S) in that octave's pixels; D_
 levels run over 0 … 255 as float32 throughout, as in cv2, and each sum is taken in cv2's order with
 cv2's fused multiply-adds (docs/deviations.md, 8), so that every pixel is equal to the bit.
 
-imports: params, threads, kernels.arithmetic          Reads  image.grey_levels
+imports: params, threads, kernels.blur          Reads  image.grey_levels
 """
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
-from pysift.kernels.arithmetic import fma
+from pysift.kernels.blur import blur_kernel
 from pysift.params import SIFTParams
 from pysift.threads import over
 
@@ -58,10 +57,11 @@ def build_scalespace(grey: np.ndarray, params: SIFTParams = SIFTParams()) -> lis
         if o > 0:
             level = downsample(octaves[-1].levels[params.n_octave_layers])
         levels = np.empty((params.n_levels, *level.shape), np.float32)
+        dog = np.empty((params.n_levels - 1, *level.shape), np.float32)
         levels[0] = level
         for i in range(1, params.n_levels):
-            blur(levels[i - 1], kernels[i], out=levels[i])
-        octaves.append(Octave(o + params.first_octave, levels, difference(levels)))
+            blur(levels[i - 1], kernels[i], out=levels[i], difference=dog[i - 1])
+        octaves.append(Octave(o + params.first_octave, levels, dog))
     return octaves
 
 
@@ -134,7 +134,8 @@ def downsample(image: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(image[: 2 * h : 2, : 2 * w : 2])
 
 
-def blur(image: np.ndarray, kernel: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+def blur(image: np.ndarray, kernel: np.ndarray, out: np.ndarray | None = None,
+         difference: np.ndarray | None = None) -> np.ndarray:
     """Convolve rows, then columns, with a symmetric kernel; the border is mirrored, … 2 1 | 0 1 2 …
 
     Parameters
@@ -142,119 +143,20 @@ def blur(image: np.ndarray, kernel: np.ndarray, out: np.ndarray | None = None) -
     image : (H, W) float32, C-contiguous
     kernel : (2n + 1,) float32, symmetric
     out : (H, W) float32, optional; where to write the result
+    difference : (H, W) float32, optional; where to write result − image, while both are in the cache
 
     Returns
     -------
     (H, W) float32
+
+    >>> blur(np.float32([[0, 0, 4, 0, 0]]), np.float32([0.25, 0.5, 0.25]))
+    array([[0., 1., 2., 1., 0.]], dtype=float32)
     """
     h, w = image.shape
-    rows = np.empty_like(image)
     out = np.empty_like(image) if out is None else out
+    difference = np.empty((0, w), np.float32) if difference is None else difference
+    alone = np.ones(1, np.float32)                                  # a single pixel is its own blur
+    along_x, along_y = kernel if w > 1 else alone, kernel if h > 1 else alone
     grain = 1 + _GRAIN // max(w, 1)
-    along_rows = _blur_along_rows if len(kernel) > 5 else _blur_along_rows_short
-    along_x = kernel if w > 1 else np.ones(1, np.float32)          # a single pixel is its own blur
-    along_y = kernel if h > 1 else np.ones(1, np.float32)
-    over(h, along_rows, image, along_x, rows, grain=grain)
-    over(h, _blur_along_columns, rows, along_y, out, grain=grain)
+    over(h, blur_kernel(len(kernel) // 2), image, along_x, along_y, out, difference, grain=grain)
     return out
-
-
-def difference(levels: np.ndarray) -> np.ndarray:
-    """D_i = L_{i+1} − L_i, (S + 3, H, W) → (S + 2, H, W).
-
-    >>> difference(np.zeros((6, 4, 5), np.float32)).shape
-    (5, 4, 5)
-    """
-    dog = np.empty((len(levels) - 1, *levels.shape[1:]), np.float32)
-    grain = 1 + _GRAIN // max(levels.shape[2], 1)
-    over(levels.shape[1], _subtract_rows, levels, dog, grain=grain)
-    return dog
-
-
-@njit(cache=True, nogil=True)
-def _subtract_rows(levels, dog, first, last):
-    dog[:, first:last] = levels[1:, first:last] - levels[:-1, first:last]
-
-
-@njit(cache=True)
-def _mirror(i, n):
-    """Reflect-101: index i of an endless mirror of n pixels, edge pixels not repeated."""
-    if n == 1:
-        return 0
-    i = abs(i) % (2 * n - 2)
-    return min(i, 2 * n - 2 - i)
-
-
-@njit(cache=True, nogil=True)
-def _blur_along_rows(image, kernel, out, first, last):
-    """out[y, x] = Σ_j g[j] · image[y, x + j − n],  j = 0 … 2n in this order.
-
-    Each term is fused into the sum; in the last W mod 4 columns, where cv2 has scalar code, only the
-    last 2n mod 4 terms are (its compiler takes products four at a time and fuses what is left over).
-    """
-    h, w = image.shape
-    n = len(kernel) // 2
-    body, fused_taps = w - w % 4, 2 * n + 1 - 2 * n % 4
-    line = np.empty(w + 2 * n, np.float32)                    # one row with its mirrored ends
-    for y in range(first, last):
-        line[n:n + w] = image[y]
-        for j in range(n):
-            line[n - 1 - j] = image[y, _mirror(-1 - j, w)]
-            line[n + w + j] = image[y, _mirror(w + j, w)]
-        acc = out[y]
-        for x in range(w):
-            acc[x] = line[x] * kernel[0]
-        for j in range(1, 2 * n + 1):
-            tap = kernel[j]
-            shifted = line[j:j + w]
-            for x in range(w if j >= fused_taps else body):
-                acc[x] = fma(shifted[x], tap, acc[x])
-            for x in range(w if j >= fused_taps else body, w):
-                acc[x] += shifted[x] * tap
-
-
-@njit(cache=True, nogil=True)
-def _blur_along_rows_short(image, kernel, out, first, last):
-    """The same for 2n + 1 ≤ 5 taps, which cv2 sums in pairs: g₁·(a₁ + b₁), then + g₀·c, then + g₂·(a₂ + b₂).
-
-    The last column of an odd width is scalar code in cv2: the centre first, and no fusing of five taps.
-    """
-    h, w = image.shape
-    n = len(kernel) // 2
-    c0, c1, c2 = kernel[n], kernel[min(n + 1, 2 * n)], kernel[2 * n]
-    for y in range(first, last):
-        row = image[y]
-        for x in range(w):
-            pair = row[_mirror(x - 1, w)] + row[_mirror(x + 1, w)]
-            wide = row[_mirror(x - 2, w)] + row[_mirror(x + 2, w)]
-            scalar = x == w - 1 and w % 2 == 1
-            if n == 2:
-                out[y, x] = (row[x] * c0 + pair * c1 + wide * c2 if scalar
-                             else fma(wide, c2, fma(row[x], c0, pair * c1)))
-            elif n == 1:
-                out[y, x] = fma(pair, c1, row[x] * c0) if scalar else fma(row[x], c0, pair * c1)
-            else:
-                out[y, x] = row[x] * c0
-
-
-@njit(cache=True, nogil=True)
-def _blur_along_columns(image, kernel, out, first, last):
-    """out[y, x] = g[n] · image[y, x] + Σ_j g[n + j] · (image[y + j, x] + image[y − j, x]),  j = 1 … n.
-
-    Each term is fused into the sum, except in the last W mod 8 columns of kernels longer than 3, where
-    cv2 has scalar code.
-    """
-    h, w = image.shape
-    n = len(kernel) // 2
-    body = w - w % 8 if n > 1 else w
-    for y in range(first, last):
-        acc, centre = out[y], image[y]
-        for x in range(w):
-            acc[x] = centre[x] * kernel[n]
-        for j in range(1, n + 1):
-            tap = kernel[n + j]
-            below, above = image[_mirror(y + j, h)], image[_mirror(y - j, h)]
-            for x in range(body):
-                acc[x] = fma(below[x] + above[x], tap, acc[x])
-            for x in range(body, w):
-                acc[x] += (below[x] + above[x]) * tap

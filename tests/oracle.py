@@ -4,15 +4,12 @@ Written from the papers and from OpenCV's conventions, never from the kernels: i
 pysift but `SIFTParams`.  It departs from OpenCV where OpenCV only approximates: angles are true arc
 tangents (cv2's polynomial is within ATAN2_ERROR), sums are in float64, LAPACK solves the systems.
 
-    [Lowe]     Distinctive Image Features from Scale-Invariant Keypoints, IJCV 60, 2004
-    [Anatomy]  Anatomy of the SIFT Method, IPOL 4, 2014
-    [cv2]      cv2.SIFT, OpenCV 5.0
+    [Lowe] Distinctive Image Features from Scale-Invariant Keypoints, IJCV 60, 2004      [cv2] OpenCV 5.0
 
 Arrays are indexed [row, col] or [layer, row, col]; grey levels run 0 … 255; angles are in degrees.
 """
-from __future__ import annotations
-
 import math
+from collections import namedtuple
 from itertools import product
 from typing import NamedTuple
 
@@ -21,10 +18,9 @@ import numpy as np
 from pysift.params import SIFTParams
 
 P = SIFTParams()
+Keypoint = namedtuple("Keypoint", "x y sigma angle response octave layer")       # input pixels, degrees
 ATAN2_ERROR = 0.01          # degrees; largest departure of cv2.fastAtan2 over the circle is 0.0096, measured
 
-
-# step 1: scale space --------------------------------------------------------------------------
 
 def gaussian_taps(sigma, params=P):
     """Return samples of exp(−x²/2σ²) on round(2·reach·σ + 1) | 1 integers, of sum 1.       [cv2]"""
@@ -35,9 +31,7 @@ def gaussian_taps(sigma, params=P):
 
 def reflect_101(i, n):
     """Mirror index i into 0 … n − 1 about the centres of the end pixels: … 2 1 | 0 1 2 …"""
-    if n == 1:
-        return 0
-    i = i % (2 * n - 2)
+    i = i % max(2 * n - 2, 1)
     return min(i, 2 * n - 2 - i)
 
 
@@ -68,66 +62,49 @@ def upsample(image, params=P):
 
 def downsample(image):
     """Keep pixels (2x, 2y); a last odd row or column is dropped."""
-    return np.array([[image[2 * y, 2 * x] for x in range(image.shape[1] // 2)]
-                     for y in range(image.shape[0] // 2)]).reshape(image.shape[0] // 2, image.shape[1] // 2)
-
-
-def base_image(grey, params=P):
-    """Return the doubled image, blurred from the 2σ_in it carries to σ₀.                [Lowe §3.3]"""
-    image, carried = np.asarray(grey, float), params.sigma_in
-    if params.first_octave < 0:
-        image, carried = upsample(image, params), 2 * carried
-    missing = max(params.sigma ** 2 - carried ** 2, 0.01)
-    return blur(image, gaussian_taps(math.sqrt(missing), params))
+    height, width = image.shape[0] // 2, image.shape[1] // 2
+    pixels = [image[2 * y, 2 * x] for y, x in product(range(height), range(width))]
+    return np.array(pixels).reshape(height, width)
 
 
 def scale_space(grey, params=P):
-    """Return one array (S + 3, H, W) an octave; level i of an octave carries σ₀ · 2^(i/S) of its pixels."""
-    base, octaves = base_image(grey, params), []
-    n_octaves = round(math.log2(min(base.shape)) - params.octave_margin) + 1
+    """Return one array (S + 3, H, W) an octave; level i carries σ₀ · 2^(i/S) of its pixels.  [Lowe §3.3]"""
+    image, carried, S = np.asarray(grey, float), params.sigma_in, params.n_octave_layers
+    if params.first_octave < 0:
+        image, carried = upsample(image, params), 2 * carried
+    n_octaves = round(math.log2(min(image.shape)) - params.octave_margin) + 1
+    base = blur(image, gaussian_taps(math.sqrt(max(params.sigma ** 2 - carried ** 2, 0.01)), params))
+    octaves = []
     for _ in range(n_octaves):
         levels = [base]
-        for i in range(1, params.n_octave_layers + 3):
-            reached, wanted = (params.sigma * 2 ** (k / params.n_octave_layers) for k in (i - 1, i))
+        for i in range(1, S + 3):
+            reached, wanted = (params.sigma * 2 ** (k / S) for k in (i - 1, i))
             levels.append(blur(levels[-1], gaussian_taps(math.sqrt(wanted ** 2 - reached ** 2), params)))
         octaves.append(np.array(levels))
-        base = downsample(levels[params.n_octave_layers])
+        base = downsample(levels[S])
     return octaves
 
 
-def difference(levels):
-    """D_i = L_{i+1} − L_i."""
-    return levels[1:] - levels[:-1]
-
-
-# step 2: extrema ------------------------------------------------------------------------------
-
-def candidate_threshold(params=P):
-    """Least |D| of a candidate, exclusive: a share of C/S, in whole grey levels as cv2 stores it."""
-    levels = params.prefilter * params.contrast_threshold / params.n_octave_layers * 255
-    return math.floor(levels) if params.prefilter_floor else levels
-
-
 def find_extrema(dog, params=P):
-    """List (layer, row, col) where D is positive and ≥, or negative and ≤, all its 26 neighbours.  [cv2]"""
-    border, found = params.border, []
-    _, height, width = dog.shape
+    """List (layer, row, col) where D is positive and ≥, or negative and ≤, all its 26 neighbours.  [cv2]
+
+    |D| must exceed a share of C/S, in whole grey levels as cv2 stores it.
+    """
+    threshold = params.prefilter * params.contrast_threshold / params.n_octave_layers * 255
+    threshold = math.floor(threshold) if params.prefilter_floor else threshold
+    border, found, (_, height, width) = params.border, [], dog.shape
     for layer, row, col in product(range(1, params.n_octave_layers + 1), range(border, height - border),
                                    range(border, width - border)):
         value = dog[layer, row, col]
-        if abs(value) <= candidate_threshold(params):
-            continue
-        cube = dog[layer - 1:layer + 2, row - 1:row + 2, col - 1:col + 2]
-        if (value > 0 and value >= cube.max()) or (value < 0 and value <= cube.min()):
-            found.append((layer, row, col))
+        if abs(value) > threshold:
+            cube = dog[layer - 1:layer + 2, row - 1:row + 2, col - 1:col + 2]
+            if (value > 0 and value >= cube.max()) or (value < 0 and value <= cube.min()):
+                found.append((layer, row, col))
     return found
 
 
-# step 3: refinement ---------------------------------------------------------------------------
-
 class Refined(NamedTuple):
     """Where a candidate ended, and why: `why` is "" if it is kept."""
-
     why: str
     layer: int
     row: int
@@ -151,10 +128,9 @@ def derivatives(cube):
     return gradient, hessian
 
 
-def is_edge(hessian, params=P):
+def is_edge(hessian, r):
     """Whether tr²/det of the spatial Hessian reaches (r + 1)²/r, or it is no blob at all.   [Lowe §4.1]"""
-    r, (xx, yy, xy) = params.edge_threshold, (hessian[0, 0], hessian[1, 1], hessian[0, 1])
-    trace, det = xx + yy, xx * yy - xy ** 2
+    trace, det = np.trace(hessian[:2, :2]), np.linalg.det(hessian[:2, :2])
     return det <= 0 or trace ** 2 * r >= (r + 1) ** 2 * det
 
 
@@ -178,18 +154,11 @@ def refine(dog, layer, row, col, params=P):
     contrast = cube[1, 1, 1] + gradient @ offset / 2
     if abs(contrast) * S < params.contrast_threshold:
         return Refined("contrast", layer, row, col, offset, contrast)
-    return Refined("edge" if is_edge(hessian, params) else "", layer, row, col, offset, contrast)
+    return Refined("edge" if is_edge(hessian, params.edge_threshold) else "", layer, row, col, offset, contrast)
 
-
-# step 4: orientation --------------------------------------------------------------------------
 
 def gradients(level, row, col, radius):
-    """Differences over two pixels in the square about (row, col), the image's frame left out.
-
-    Returns
-    -------
-    dy, dx : offsets from the centre (K,), pixels; magnitude (K,); angle (K,), degrees, from +x towards *up*
-    """
+    """Offsets dy, dx, magnitude and angle (K,), from +x to *up*, in the square about (row, col) less the frame."""
     height, width = level.shape
     found = []
     for y, x in product(range(max(row - radius, 1), min(row + radius, height - 2) + 1),
@@ -206,16 +175,12 @@ def orientation_votes(level, row, col, sigma, params=P):
     return angle * params.n_ori_bins / 360, magnitude * np.exp(-(dx ** 2 + dy ** 2) / (2 * std ** 2))
 
 
-def smooth(histogram):
-    """Convolve round the circle with [1 4 6 4 1] / 16."""
-    return sum(w / 16 * np.roll(histogram, k) for k, w in zip(range(-2, 3), (1, 4, 6, 4, 1)))
-
-
 def angle_histogram(level, row, col, sigma, params=P):
-    """Every vote to its nearest bin, then smoothed: (n_ori_bins,)."""
+    """Every vote to its nearest bin, then convolved round the circle with [1 4 6 4 1] / 16: (n_ori_bins,)."""
     position, weight = orientation_votes(level, row, col, sigma, params)
     nearest = np.rint(position).astype(int) % params.n_ori_bins
-    return smooth(np.bincount(nearest, weight, params.n_ori_bins))
+    votes = np.bincount(nearest, weight, params.n_ori_bins)
+    return sum(w / 16 * np.roll(votes, k) for k, w in zip(range(-2, 3), (1, 4, 6, 4, 1)))
 
 
 def peak_angles(histogram, params=P):
@@ -228,8 +193,6 @@ def peak_angles(histogram, params=P):
             angles.append(-vertex * 360 / n % 360)
     return np.array(angles)
 
-
-# step 5: descriptor ---------------------------------------------------------------------------
 
 def describe(level, x, y, sigma, angle, params=P):
     """Histograms (d, d, n) of gradients round the *rounded* centre, in the keypoint's own frame.  [cv2]
@@ -256,63 +219,27 @@ def describe(level, x, y, sigma, angle, params=P):
 
 def unit(raw, params=P):
     """Unit length, no entry above the clip, unit length again.                           [Lowe §6.1]"""
-    raw = np.ravel(raw)
     clipped = np.minimum(raw, params.desc_clip * np.linalg.norm(raw))
     return clipped / max(np.linalg.norm(clipped), np.finfo(np.float32).eps)
 
 
-def normalise(raw, params=P):
-    """Unit vector in whole quanta, saturated at 255: (…,) uint8."""
-    return np.clip(np.rint(params.desc_scale * unit(raw, params)), 0, 255).astype(np.uint8)
-
-
-# the whole ------------------------------------------------------------------------------------
-
-class Keypoint(NamedTuple):
-    """One keypoint, input pixels; angle in degrees, clockwise on the screen."""
-
-    x: float
-    y: float
-    sigma: float
-    angle: float
-    response: float
-    octave: int
-    layer: int
-
-
-def deduplicate(keypoints):
-    """Sort by x, y, then falling σ, angle, …, and keep one of each (x, y, σ, angle).            [cv2]"""
-    kept: list[Keypoint] = []
-    for k in sorted(keypoints, key=lambda k: (k.x, k.y, -k.sigma, k.angle, -k.response, -k.octave)):
-        if not kept or k[:4] != kept[-1][:4]:
-            kept.append(k)
-    return kept
-
-
-def retain_best(keypoints, n):
-    """Return the n of largest response and whatever ties with the last of them; all if n is 0."""
-    if n == 0 or len(keypoints) <= n:
-        return keypoints
-    least = sorted(k.response for k in keypoints)[-n]
-    return [k for k in keypoints if k.response >= least]
-
-
 def sift(grey, params=P):
-    """Run all steps on a picture of grey levels (H, W): list of Keypoint, descriptors (N, 128) uint8."""
-    found, described, octaves = [], {}, scale_space(grey, params)
-    for o, levels in enumerate(octaves, start=params.first_octave):
-        dog = difference(levels)
-        for candidate in find_extrema(dog, params):
-            r = refine(dog, *candidate, params)
+    """Run all steps on grey levels (H, W): list of Keypoint, descriptors (N, d²·n) in quanta 0 … 255.
+
+    Rows are sorted by x, y, then falling σ, and of those that share x, y, σ and angle one stays.  [cv2]
+    """
+    found = {}
+    for o, levels in enumerate(scale_space(grey, params), start=params.first_octave):
+        dog = levels[1:] - levels[:-1]
+        for r in (refine(dog, *candidate, params) for candidate in find_extrema(dog, params)):
             if r.why:
                 continue
-            dx, dy, ds = r.offset
-            sigma = params.sigma * 2 ** ((r.layer + ds) / params.n_octave_layers)
-            x, y = r.col + dx, r.row + dy
-            for angle in peak_angles(angle_histogram(levels[r.layer], r.row, r.col, sigma, params), params):
-                k = Keypoint(x * 2.0 ** o, y * 2.0 ** o, sigma * 2.0 ** o, angle, abs(r.contrast), o, r.layer)
-                found.append(k)
-                described[k] = levels[r.layer], x, y, sigma, angle
-    best = retain_best(deduplicate(found), params.nfeatures)
-    rows = [normalise(describe(*described[k], params), params) for k in best]
-    return best, np.array(rows, np.uint8).reshape(len(best), params.n_cells ** 2 * params.n_desc_bins)
+            (dx, dy, ds), level = r.offset, levels[r.layer]
+            sigma, x, y = params.sigma * 2 ** ((r.layer + ds) / params.n_octave_layers), r.col + dx, r.row + dy
+            for angle in peak_angles(angle_histogram(level, r.row, r.col, sigma, params), params):
+                place = x * 2.0 ** o, y * 2.0 ** o, sigma * 2.0 ** o, angle
+                found[place] = (Keypoint(*place, abs(r.contrast), o, r.layer),
+                                unit(describe(level, x, y, sigma, angle, params).ravel(), params))
+    rows = [found[place] for place in sorted(found, key=lambda p: (p[0], p[1], -p[2], p[3]))]
+    values = np.array([v for _, v in rows]).reshape(len(rows), params.n_cells ** 2 * params.n_desc_bins)
+    return [k for k, _ in rows], np.clip(np.rint(params.desc_scale * values), 0, 255).astype(np.uint8)

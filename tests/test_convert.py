@@ -207,19 +207,19 @@ def test_colmap_finds_the_keypoints_of_cv2_in_the_frame_and_layout_stated_for_it
     assert len(i) > 100
     assert abs(np.median(theirs.xy[i] - ours.xy[j], axis=0)).max() < 0.02
     assert np.rad2deg(abs(np.median((theirs.theta[i] - ours.theta[j] + np.pi) % TURN - np.pi))) < 1
-    assert_layout_is("opencv", described.data[i], descriptors[j])
+    assert_layout_is("opencv", described.data[i], np.sqrt(descriptors[j]))                  # COLMAP writes RootSIFT
     short = from_colmap([(k.x, k.y, k.compute_scale(), k.compute_orientation()) for k in found])
     np.testing.assert_allclose(short.sigma, theirs.sigma, rtol=1e-6)
     assert turned(short.theta, theirs.theta).max() < 1e-6
 
 
 def test_kornia_builds_the_same_frames_and_reorders_descriptors_alike():
-    feature = pytest.importorskip("kornia.feature", reason="pip install kornia")
-    torch = pytest.importorskip("torch", reason="pip install torch")
+    feature = pytest.importorskip("kornia", minversion="0.9", reason='pip install "kornia>=0.9"').feature
+    torch = pytest.importorskip("torch")
     x, y, sigma, theta = np.random.default_rng(0).uniform([0, 0, 1, 0], [99, 99, 9, TURN], (50, 4)).T
     table = Keypoints.at(x, y, sigma, theta)
     theirs = feature.laf_from_center_scale_ori(
-        torch.from_numpy(table.xy[None]).double(), torch.from_numpy(6.0 * table.sigma).double().reshape(1, -1, 1, 1),
+        torch.from_numpy(table.xy[None]).double(), 6 * torch.from_numpy(table.sigma).double().reshape(1, -1, 1, 1),
         torch.from_numpy(-np.rad2deg(table.theta)).reshape(1, -1, 1))
     np.testing.assert_allclose(convert.to_laf(table), theirs[0].numpy(), atol=1e-10)
     d = torch.arange(128.0)[None]

@@ -87,7 +87,7 @@ def test_higher_neighbour_hides_a_peak_and_an_equal_one_does_not(cell, step, sig
 
 @given(inside, signs)
 def test_threshold_is_a_whole_level_and_is_excluded(cell, sign):
-    """Law 2.7: |D| must exceed ⌊½·C/S·255⌋, which is 1 by default; 1 itself does not pass."""
+    """Law 2.7: D, sign aside, must exceed ⌊½·C/S·255⌋, which is 1 by default; 1 itself does not pass."""
     above = np.nextafter(np.float32(1), np.float32(2))
     assert len(find_extrema(spike(cell, height=1.0 * sign))) == 0
     assert rows(find_extrema(spike(cell, height=above * sign))) == {cell}

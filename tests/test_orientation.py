@@ -152,7 +152,7 @@ def test_flat_level_has_no_orientation():
 
 @pytest.mark.parametrize("direction", [0, 45, 90, 135, 180, 225, 270, 315])
 def test_angle_turns_clockwise_on_the_screen(direction):
-    """Law 4.12: a ramp brighter towards x right and y down by the tangent of θ has orientation θ."""
+    """Law 4.12: a ramp that brightens towards θ, clockwise on the screen, has orientation θ."""
     dx, dy = plane((31, 31), 15, 15)
     ramp = np.float32(dx * np.cos(np.radians(direction)) + dy * np.sin(np.radians(direction)))
     angle, = peak_angles(angle_histogram(ramp, 15, 15, 2.0))

@@ -111,7 +111,7 @@ def test_flat_volume_is_an_edge():
 
 @given(offsets, st.floats(0.01, 0.2), st.integers(1, 6), st.floats(0.3, 3), signs)
 def test_contrast_is_asked_of_the_refined_value(offset, contrast, layers, share, sign):
-    """Law 3.8: S·|D| at the refined point, as a fraction of the range, decides; the bound itself passes."""
+    """Law 3.8: S·D at the refined point, sign aside and as a fraction of the range, must reach C."""
     assume(abs(share - 1) > 1e-3)                                             # float32 decides within this
     p = SIFTParams(n_octave_layers=layers, contrast_threshold=contrast)
     value = share * contrast / layers * 255
@@ -134,7 +134,7 @@ def test_stricter_thresholds_keep_a_subset(seed, c0, c1, r0, r1):
 
 @given(seeds, powers, signs)
 def test_gain_and_sign_change_no_offset_and_no_edge(seed, gain, sign):
-    """Law 3.10: a·D has the offsets and the edges of D, and |a| times its response; −D too."""
+    """Law 3.10: ±a·D has the offsets and the edges of D, and a times its response."""
     dog = build_scalespace(texture(seed, (40, 40)))[0].dog
     candidates, p = find_extrema(dog), SIFTParams(contrast_threshold=0)
     u, v = refine(dog, candidates, p), refine(np.float32(sign * gain) * dog, candidates, p)

@@ -1,9 +1,10 @@
 """What numba has compiled: say so while it happens, count what is in its cache.
 
-imports: pipeline, for its kernels
+imports: commands.report, pipeline
 """
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from functools import cache
@@ -25,8 +26,8 @@ def announce_compilation() -> None:
         said = False
 
         def on_start(self, event) -> None:
-            if not self.said:
-                say("pysift: compiling the kernels, which takes up to a minute and is done once", sys.stderr)
+            if not self.said and logging.getLogger("pysift").isEnabledFor(logging.WARNING):
+                say("pysift: compiling the kernels, which is done once and takes up to a minute", sys.stderr)
             self.said = True
 
         def on_end(self, event) -> None:
@@ -46,8 +47,9 @@ def cache_folder() -> Path:
 
 
 def _dispatchers() -> list[Any]:
-    import pysift.pipeline  # noqa: F401    imports every step
     from numba.core.registry import CPUDispatcher
+
+    import pysift.pipeline  # noqa: F401    imports every step
     return [value for name, module in sorted(sys.modules.items()) if name.startswith("pysift.")
             for value in vars(module).values() if isinstance(value, CPUDispatcher) and value.__module__ == name]
 

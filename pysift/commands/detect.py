@@ -3,7 +3,7 @@
 The suffix of the output says of which kind it is: .npz (everything, NumPy), .key (Lowe's text) or
 .sift (VLFeat's text).  Several images go to a folder, each under its own name.
 
-imports: files, image, options, pipeline, report
+imports: commands.options, commands.report, files, image, pipeline
 """
 from __future__ import annotations
 
@@ -33,14 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run `pysift detect`."""
-    outputs = _outputs(args)
-    params = prepare(args)
+    params, outputs = prepare(args), _outputs(args)
     from pysift.files import write_features
     from pysift.image import to_gray
     from pysift.pipeline import sift
     mask = to_gray(read_image(args, args.mask)) != 0 if args.mask else None
-    if len(set(outputs.values())) > 1:
-        Path(outputs[args.images[0]]).parent.mkdir(parents=True, exist_ok=True)
 
     def work(source: str) -> tuple[dict, str]:
         image = read_image(args, source)
@@ -59,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _outputs(args: argparse.Namespace) -> dict[str, str]:
-    """The feature file of each image; empty without -o."""
+    """Return the feature file of each image, none without -o; make the folder of several."""
     if not args.output:
         if args.format:
             raise UsageError("--format says how to write OUT: add -o OUT")
@@ -78,4 +75,5 @@ def _outputs(args: argparse.Namespace) -> dict[str, str]:
     if twice:
         rivals = [source for source, path in outputs.items() if path == twice[0]]
         raise UsageError(f"{' and '.join(rivals)} would both become {twice[0]}: rename one, or run them apart")
+    out.mkdir(parents=True, exist_ok=True)
     return outputs

@@ -1,6 +1,6 @@
 """Say what pysift runs on: versions, threads, the cache of compiled kernels, and how OpenCV was built.
 
-imports: compiling, cv, report, threads
+imports: commands.compiling, commands.report, cv, threads
 """
 from __future__ import annotations
 

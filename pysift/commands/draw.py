@@ -1,6 +1,6 @@
 """Draw the strongest keypoints of an image, each with its size and its angle.
 
-imports: draw, options, pipeline, report
+imports: commands.options, commands.report, draw, pipeline
 """
 from __future__ import annotations
 

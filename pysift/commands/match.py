@@ -1,6 +1,6 @@
 """Match the keypoints of two images, or of two feature files, and say how far apart their descriptors are.
 
-imports: draw, files, matching, options, pipeline, report
+imports: commands.options, commands.report, draw, files, keypoints, matching, params, pipeline
 """
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from pysift.commands.options import add_sift_options, prepare, read_image
 from pysift.commands.report import UsageError, save_picture, say, to_json
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from pysift.keypoints import Features
     from pysift.params import SIFTParams
 
@@ -98,15 +96,11 @@ def _load(args: argparse.Namespace, source: str, params: SIFTParams) -> tuple[An
 
 def _write(path: str, matches: Any, points: tuple, stats: dict[str, float]) -> None:
     """Write the matches, with the places that they join."""
-    import numpy as np
-
-    from pysift.files import replacing
-    columns: dict[str, np.ndarray] = {name: getattr(matches, name)
-                                      for name in ("index0", "index1", "distance", "ratio")}
+    from pysift.files import replacing, write_arrays
+    columns = {name: getattr(matches, name) for name in ("index0", "index1", "distance", "ratio")}
     columns |= {"xy0": points[0].xy[matches.index0], "xy1": points[1].xy[matches.index1]}
+    if Path(path).suffix.lower() == ".npz":
+        write_arrays(path, columns)
+        return
     with replacing(path) as part:
-        if Path(path).suffix.lower() == ".json":
-            part.write_text(to_json({**columns, "stats": stats}) + "\n", encoding="utf-8")
-        else:
-            with open(part, "wb") as file:
-                np.savez(file, **columns)
+        part.write_text(to_json({**columns, "stats": stats}) + "\n", encoding="utf-8")

@@ -1,6 +1,6 @@
 """The options that all commands which run SIFT share, and what they stand for.
 
-imports: image, params, threads
+imports: commands.compiling, commands.report, image, params, threads
 """
 from __future__ import annotations
 

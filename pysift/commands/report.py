@@ -1,6 +1,6 @@
 """What a command says: lines and JSON on stdout, messages and progress on stderr, pictures in files.
 
-imports: files, for pictures
+imports: files
 """
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ def say(text: str, file: TextIO | None = None) -> None:
     """Print a line, to stdout if not said otherwise, above a progress bar if there is one."""
     tqdm = sys.modules.get("tqdm")
     (tqdm.tqdm.write if tqdm else print)(text, file=file or sys.stdout)
+    (file or sys.stdout).flush()                         # a reader down the pipe sees each image as it is done
 
 
 def to_json(value: Any) -> str:
@@ -77,7 +78,7 @@ def _progress(items: Sequence[str], quiet: bool) -> Iterable[str]:
     if quiet or len(items) < 2:
         return items
     try:
-        from tqdm import tqdm
+        from tqdm import tqdm  # type: ignore[import-untyped]
     except ImportError:
         return items
     return tqdm(items, disable=None, unit="image", leave=False)              # None: only on a terminal

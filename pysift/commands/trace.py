@@ -1,10 +1,11 @@
 """Say what became of every candidate, and why there is no keypoint at a place.
 
-imports: files, options, report, tracing
+imports: commands.options, commands.report, files, tracing
 """
 from __future__ import annotations
 
 import argparse
+from dataclasses import fields
 from typing import Any
 
 from pysift.commands.options import add_sift_options, prepare, read_image
@@ -19,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", metavar="IMAGE", help="file or http(s) URL")
     parser.add_argument("--at", metavar="X,Y", type=_place, help="explain this place, in pixels of the image")
     parser.add_argument("--radius", metavar="R", type=float, default=3.0, help="how far from it to look, in pixels; 3")
-    parser.add_argument("-o", "--output", metavar="OUT", help="write candidates, keypoints and descriptors, .npz")
+    parser.add_argument("-o", "--output", metavar="OUT", help="write candidates, keypoints and descriptors, npz")
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_sift_options(parser)
 
@@ -29,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     params = prepare(args)
     from pysift.tracing import trace
     seen = trace(read_image(args, args.image), params)
-    why = seen.why(*args.at, args.radius) if args.at else None
+    why = seen.why(args.at[0], args.at[1], args.radius) if args.at else None
     if args.output:
         _write(args.output, seen)
     counts, total = seen.counts(), len(seen.candidates.x)
@@ -56,12 +57,7 @@ def _place(text: str) -> tuple[float, float]:
 
 def _write(path: str, seen: Any) -> None:
     """Write an npz file: candidate_x … candidate_threshold, keypoint_x … keypoint_offset, source, descriptors."""
-    from dataclasses import fields
-
-    import numpy as np
-
-    from pysift.files import replacing
-    columns = {f"candidate_{name}": np.asarray(column) for name, column in seen.candidates._asdict().items()}
+    from pysift.files import write_arrays
+    columns = {f"candidate_{name}": column for name, column in seen.candidates._asdict().items()}
     columns |= {f"keypoint_{f.name}": getattr(seen.keypoints, f.name) for f in fields(seen.keypoints)}
-    with replacing(path) as part, open(part, "wb") as file:
-        np.savez(file, **columns, source=seen.source, descriptors=seen.descriptors)
+    write_arrays(path, {**columns, "source": seen.source, "descriptors": seen.descriptors})
