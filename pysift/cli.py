@@ -61,12 +61,12 @@ def _run(args: argparse.Namespace) -> int:
     except BrokenPipeError:
         raise
     except FAILURES as error:
-        _log.error("%s", error or type(error).__name__)
+        _log.error("%s", str(error) or type(error).__name__)
+        _log.debug("where it happened", exc_info=True)
     except RuntimeError as error:
         if "cannot cache function" not in str(error):
             raise
         _log.error("numba finds no folder to keep compiled kernels in: set NUMBA_CACHE_DIR to one that you may write")
-    _log.debug("where it happened", exc_info=True)
     return 1
 
 

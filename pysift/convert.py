@@ -204,8 +204,8 @@ def from_lowe(rows: np.ndarray, params: SIFTParams = SIFTParams()) -> Keypoints:
 
 
 def _half_turn(theta: np.ndarray) -> np.ndarray:
-    """Bring radians of (−2π, 2π) into (−π, π]; one exact addition, so that nothing is lost."""
-    return np.where(theta > np.pi, theta - _TURN, np.where(theta <= -np.pi, theta + _TURN, theta)) + 0.0
+    """Bring radians of (−2π, π] into (−π, π]; θ + 2π is exact there, so that nothing is lost."""
+    return np.where(theta <= -np.pi, theta + _TURN, theta) + 0.0            # −0 becomes 0
 
 
 def _columns(rows: np.ndarray, *widths: int) -> np.ndarray:

@@ -49,7 +49,7 @@ def SIFT_create(nfeatures: int = 0, nOctaveLayers: int = 3, contrastThreshold: f
     params = SIFTParams.opencv(
         nfeatures=nfeatures, n_octave_layers=nOctaveLayers, contrast_threshold=contrastThreshold,
         edge_threshold=edgeThreshold, sigma=sigma, simd_lanes=native_lanes()).replace(
-        precise_upscale=enable_precise_upscale)
+        precise_upscale=bool(enable_precise_upscale))
     return SIFT(params, np.float32 if descriptorType == _CV_32F else np.uint8)
 
 

@@ -42,6 +42,10 @@ def describe_octave(levels: np.ndarray, layer: np.ndarray, x: np.ndarray, y: np.
     -------
     (N, n_cells²·n_desc_bins) float32, not normalised: see `normalise`
 
+    Raises
+    ------
+    ValueError : a number is not finite, or sigma is not positive
+
     Source: [Lowe §6.1].
 
     >>> ramp = np.tile(np.arange(64, dtype=np.float32), (1, 64, 1))
@@ -51,6 +55,13 @@ def describe_octave(levels: np.ndarray, layer: np.ndarray, x: np.ndarray, y: np.
     ((4, 4, 8), False)
     """
     frames = np.stack([x, y, sigma, angle], axis=1).astype(np.float32).reshape(-1, 4)
+    usable = np.isfinite(frames).all(axis=1) & (frames[:, 2] > 0)
+    if not usable.all():
+        i = int(np.argmin(usable))
+        raise ValueError(f"keypoint {i} has (x, y, sigma, angle) = {tuple(frames[i].tolist())}: "
+                         "describing needs finite numbers and a positive sigma")
+    # cv2's mark for "no angle" is −1 and is used there as a number; others are brought into one turn
+    frames[:, 3] = np.where((frames[:, 3] >= -1) & (frames[:, 3] <= 360), frames[:, 3], frames[:, 3] % 360)
     d, n = params.n_cells, params.n_desc_bins
     grid = (d, n, np.float32(params.cell_width), np.float32(-0.5 / (d * params.desc_sigma) ** 2), params.simd_lanes)
     out = np.empty((len(frames), d * d * n), np.float32)
@@ -192,7 +203,8 @@ def _vote(samples, turn, grid, out):
     bins_per_degree = np.float32(n) / _TURN
     stride = n + 2
     down = (d + 2) * stride
-    histogram = np.zeros((d + 2) * down, np.float32)
+    guard = 1                                             # an angle of −1 reaches one bin below the first
+    histogram = np.zeros(guard + (d + 2) * down, np.float32)
     count = samples.shape[1]
     rows, cols, angles, lengths, weights = samples
     for k in range(count):
@@ -206,7 +218,7 @@ def _vote(samples, turn, grid, out):
         lower = length * fr
         upper = length - lower
         upper_right, lower_right = upper * fc, lower * fc
-        at = np.uint32((np.int32(r) + 1) * down + (np.int32(c) + 1) * stride + bin_)
+        at = np.uint32(guard + (np.int32(r) + 1) * down + (np.int32(c) + 1) * stride + bin_)
         fused = k >= count - count % lanes
         _share(histogram, at, upper - upper_right, fo, fused)
         _share(histogram, at + np.uint32(stride), upper_right, fo, fused)
@@ -214,7 +226,7 @@ def _vote(samples, turn, grid, out):
         _share(histogram, at + np.uint32(down + stride), lower_right, fo, fused)
     for r in range(d):
         for c in range(d):
-            bins = histogram[(r + 1) * down + (c + 1) * stride:][:stride]
+            bins = histogram[guard + (r + 1) * down + (c + 1) * stride:][:stride]
             bins[0] += bins[n]
             bins[1] += bins[n + 1]
             out[(r * d + c) * n:(r * d + c + 1) * n] = bins[:n]

@@ -32,7 +32,9 @@ def pytest_generate_tests(metafunc):
     if folder and not Path(folder).is_dir():
         raise pytest.UsageError(f"--data {folder} is no folder: name one that holds photographs")
     pictures = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in PICTURES) if folder else []
-    metafunc.parametrize("extra_photograph", pictures, ids=[str(p.relative_to(folder)) for p in pictures])
+    none = [pytest.param(None, marks=pytest.mark.skip(reason="no photographs given: --data DIR or $SIFTGRAD_DATA"))]
+    metafunc.parametrize("extra_photograph", pictures or none,
+                         ids=[str(p.relative_to(folder)) for p in pictures] or ["none"])
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,4 +1,5 @@
 """Laws of conversion: nothing is lost on the way there and back, and the other program agrees."""
+import itertools
 import sys
 
 import cv2
@@ -19,12 +20,11 @@ TURN = 2 * np.pi
 floats32 = st.floats(2**-20, 2**14, width=32)
 places = st.one_of(floats32, floats32.map(lambda x: -x), st.just(0.0))
 sigmas = st.floats(0.5, 512, width=32)
-thetas = st.one_of(st.floats(0, TURN, exclude_max=True),
-                   st.sampled_from([0.0, np.pi / 2, np.pi, np.nextafter(TURN, 0)]))
+thetas = st.one_of(st.floats(0, TURN, exclude_max=True), st.sampled_from([np.pi / 2, np.pi, np.nextafter(TURN, 0)]))
 cv2_angles = st.one_of(st.just(-1.0), st.floats(0, 360, exclude_max=True, width=32))
 packed_octaves = st.builds(lambda o, layer, step: o & 255 | layer << 8 | step << 16,
                            st.integers(-128, 127), st.integers(0, 255), st.integers(0, 255))
-FRAMES = ["laf", "colmap", "vlfeat", "lowe", "skimage"]
+FRAMES = ("laf", "colmap", "vlfeat", "lowe", "skimage")
 
 
 @st.composite
@@ -36,12 +36,10 @@ def keypoint_tables(draw, theta=thetas):
 
 
 def fields(k):
-    """The whole of a cv2.KeyPoint but `class_id`."""
     return k.pt, k.size, k.angle, k.response, k.octave
 
 
 def turned(a, b):
-    """Smallest turn between angles, in radians."""
     return abs((np.subtract(a, b) + np.pi) % TURN - np.pi)
 
 
@@ -106,9 +104,14 @@ def test_cv2_describes_converted_keypoints_as_its_own():
 
 def test_a_cv2_keypoint_made_by_hand_keeps_its_place_and_layer_zero_and_has_no_angle():
     table = from_cv2([cv2.KeyPoint(3.25, 4.25, 10)])
-    assert table.xy.tolist() == [[3.25, 4.25]]                                 # no bias is taken out
+    assert table.xy.tolist() == [[3.25, 4.25]] and np.isnan(table.theta[0])            # no bias is taken out
     assert (table.sigma[0], table.octave[0], table.layer[0], table.offset[0]) == (5, 0, 0, -0.5)
-    assert np.isnan(table.theta[0])
+
+
+@pytest.mark.parametrize("angle, degrees", [(360, 0), (720.5, 0.5), (-90, 270), (-1e-30, 0)])
+def test_a_cv2_angle_out_of_range_is_wrapped(angle, degrees):
+    theta = from_cv2([cv2.KeyPoint(0, 0, 1, angle)]).theta[0]
+    assert 0 <= theta < TURN and theta == pytest.approx(np.deg2rad(degrees), abs=1e-12)
 
 
 def test_without_opencv_the_message_names_the_extra(monkeypatch):
@@ -150,18 +153,25 @@ def test_each_system_holds_the_same_keypoint_its_own_way():
     assert convert.to_lowe(one).tolist() == [[5, 8, 2, -np.pi / 2]]
     assert (sk.positions.tolist(), sk.keypoints.tolist(), sk.sigmas.tolist()) == ([[5, 8]], [[5, 8]], [2])
     assert (sk.orientations.tolist(), sk.octaves.tolist(), sk.scales.tolist()) == ([0], [1], [1])
+    assert from_skimage(sk._replace(upsampling=1)).octave.tolist() == [1]              # its octave 1 is then ours
+
+
+@given(keypoint_tables())
+def test_a_colmap_matrix_that_turns_and_scales_is_that_scale_and_angle(table):
+    lafs = convert.to_laf(table)
+    back = from_colmap(np.column_stack([lafs[:, :, 2] + 0.5, lafs[:, :, :2].reshape(-1, 4) / 6]))
+    np.testing.assert_allclose(back.sigma, table.sigma, rtol=1e-6)
+    assert turned(back.theta, table.theta).max(initial=0) < 1e-14
 
 
 @given(seeds)
 def test_a_layout_and_its_way_back_cancel_by_any_detour(seed):
     d = np.random.default_rng(seed).integers(0, 256, (3, 128), dtype=np.uint8)
-    for a in LAYOUTS:
-        for b in LAYOUTS:
-            there = convert_descriptors(d, a, b)
-            assert there.dtype == np.uint8
-            np.testing.assert_array_equal(convert_descriptors(there, b, a), d)
-            for c in LAYOUTS:
-                np.testing.assert_array_equal(convert_descriptors(there, b, c), convert_descriptors(d, a, c))
+    for a, b, c in itertools.product(LAYOUTS, repeat=3):
+        there = convert_descriptors(d, a, b)
+        assert there.dtype == np.uint8
+        np.testing.assert_array_equal(convert_descriptors(there, b, a), d)
+        np.testing.assert_array_equal(convert_descriptors(there, b, c), convert_descriptors(d, a, c))
 
 
 @pytest.mark.parametrize("layout, index", [
@@ -208,9 +218,6 @@ def test_colmap_finds_the_keypoints_of_cv2_in_the_frame_and_layout_stated_for_it
     assert abs(np.median(theirs.xy[i] - ours.xy[j], axis=0)).max() < 0.02
     assert np.rad2deg(abs(np.median((theirs.theta[i] - ours.theta[j] + np.pi) % TURN - np.pi))) < 1
     assert_layout_is("opencv", described.data[i], np.sqrt(descriptors[j]))                  # COLMAP writes RootSIFT
-    short = from_colmap([(k.x, k.y, k.compute_scale(), k.compute_orientation()) for k in found])
-    np.testing.assert_allclose(short.sigma, theirs.sigma, rtol=1e-6)
-    assert turned(short.theta, theirs.theta).max() < 1e-6
 
 
 def test_kornia_builds_the_same_frames_and_reorders_descriptors_alike():
@@ -241,8 +248,3 @@ def test_kornia_builds_the_same_frames_and_reorders_descriptors_alike():
 def test_what_cannot_be_converted_is_named(function, argument, words):
     with pytest.raises(ValueError, match=words):
         function(argument)
-
-
-def test_the_octave_of_scikit_image_counts_from_its_own_upsampling():
-    one = to_skimage(Keypoints.at([8], [5], sigma=[2.0]))._replace(upsampling=1, octaves=np.array([0]))
-    assert from_skimage(one).octave.tolist() == [0]

@@ -3,7 +3,7 @@
 Find and describe its keypoints, turn and tilt it by a known homography, do the same there, match, count how
 many matches obey the homography, hold the result against OpenCV, and draw it all.
 
-imports: commands.compiling, commands.report, draw, keypoints, matching, parity, params, photos, pipeline, tracing
+imports: commands.compiling, commands.report, draw, keypoints, matching, parity, photos, pipeline, tracing
 """
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _parity(image: np.ndarray) -> str:
         parity = compare(image[..., ::-1])
     except ImportError:
         return 'not installed: pip install "siftgrad[cv2]"'
-    return (f"{parity.bit_equal} of {parity.theirs} keypoints and {parity.descriptors_equal} descriptors equal to "
+    return (f"as cv2.SIFT_create(): {parity.bit_equal} of {parity.theirs} keypoints and {parity.descriptors_equal} descriptors equal to "
             f"the bit; first departure: {parity.first_departure or 'none'}")
 
 

@@ -69,7 +69,7 @@ def _outputs(args: argparse.Namespace) -> dict[str, str]:
         return {args.images[0]: args.output}
     if out.is_file() or suffix in _SUFFIXES.values():
         raise UsageError(f"-o {out} is one file for {len(args.images)} images: give a folder")
-    outputs = {source: str(out / (Path(urlsplit(source).path).stem + _SUFFIXES[args.format or "npz"]))
+    outputs = {source: str(out / ((Path(urlsplit(source).path).stem or "image") + _SUFFIXES[args.format or "npz"]))
                for source in args.images}
     twice = [path for path, n in Counter(outputs.values()).items() if n > 1]
     if twice:

@@ -1,0 +1,25 @@
+"""`python -m benchmarks` lists the benchmarks, `python -m benchmarks NAME` runs one."""
+import argparse
+from importlib import import_module
+
+BENCHMARKS = {
+    "speed": "time of detectAndCompute against cv2.SIFT at equal threads",
+    "parity": "how many keypoints and descriptors equal those of cv2.SIFT to the bit",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("name", nargs="?", choices=BENCHMARKS, help="which one; without it they are listed")
+    parser.add_argument("--quick", action="store_true", help="a minute's version")
+    parser.add_argument("--data", metavar="DIR", help="folder of further photographs")
+    options = parser.parse_args()
+    if options.name is None:
+        for name, what in BENCHMARKS.items():
+            print(f"{name:10} {what}")
+        return
+    import_module(f"benchmarks.{options.name}").run(quick=options.quick, data=options.data)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""The blur kernel: equal to cv2 to the bit at every size, whoever computes which rows, and the plain formula."""
+import cv2
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+import oracle
+from pysift.kernels.blur import blur_kernel, cut_line, mirror
+from pysift.scalespace import blur, gaussian_kernel
+from pysift.threads import get_num_threads, set_num_threads
+from strategies import noise, noises, seeds, shapes
+
+ULP = 2.0**-24                                 # half a last bit of float32, relative
+RADII = range(25)                              # kernels of 1, 3, 5 … 49 taps: σ up to 6
+sigmas = st.floats(0.1, 6)
+radii = st.sampled_from(RADII)
+
+
+def sigma_of(n):
+    """Return the σ whose kernel has 2n + 1 taps, the reach being 4σ."""
+    return n / 4 if n else 0.05
+
+
+def run(image, kernel, *, bounds=None, difference=None):
+    """Blur rows bounds[0] … bounds[-1] in pieces cut at the bounds, into a picture of NaN."""
+    h, w = image.shape
+    out = np.full_like(image, np.nan)
+    difference = np.empty((0, w), np.float32) if difference is None else difference
+    alone = np.ones(1, np.float32)
+    along = (kernel if w > 1 else alone, kernel if h > 1 else alone)
+    bounds = [0, h] if bounds is None else bounds
+    for first, last in zip(bounds, bounds[1:]):
+        blur_kernel(len(kernel) // 2)(image, *along, out, difference, first, last)
+    return out
+
+
+@pytest.mark.parametrize("n", RADII)
+def test_blur_equals_opencv_to_the_bit_at_every_size_up_to_40(n):
+    picture, sigma = noise(n, (40, 40)), sigma_of(n)
+    kernel = gaussian_kernel(sigma)
+    assert len(kernel) == 2 * n + 1
+    for height in range(1, 41):
+        for width in range(1, 41):
+            image = picture[:height, :width].copy()
+            if not np.array_equal(blur(image, kernel), cv2.GaussianBlur(image, (0, 0), sigma)):
+                pytest.fail(f"differs at {width} × {height} pixels")
+
+
+# strips are 256 columns wide and blocks 64 rows high; 4 and 8 columns are one vector of cv2's row and column pass
+@pytest.mark.parametrize("width", [63, 127, 249, 255, 256, 257, 259, 263, 265, 511, 513, 519, 767, 1021, 1283])
+def test_blur_equals_opencv_to_the_bit_across_strips_and_blocks(width):
+    for height in (1, 2, 63, 64, 65, 129):
+        for n in (0, 1, 2, 3, 4, 6, 10, 13, 24):
+            image, sigma = noise(height, (height, width)), sigma_of(n)
+            np.testing.assert_array_equal(blur(image, gaussian_kernel(sigma)), cv2.GaussianBlur(image, (0, 0), sigma))
+
+
+@given(seeds, shapes(1, 80), sigmas)
+@example(0, (33, 31), 0.1)
+@example(0, (33, 31), 6.0)
+def test_blur_equals_opencv_to_the_bit_at_any_sigma(seed, shape, sigma):
+    image = noise(seed, shape)
+    np.testing.assert_array_equal(blur(image, gaussian_kernel(sigma)), cv2.GaussianBlur(image, (0, 0), sigma))
+
+
+@given(seeds, shapes(1, 80), radii)
+def test_blur_by_any_symmetric_taps_equals_opencv_to_the_bit(seed, shape, n):
+    """cv2 sums any symmetric taps as it sums a Gaussian's; along one pixel there is nothing to sum."""
+    half, image = np.random.default_rng(seed).uniform(0.1, 1, n + 1).astype(np.float32), noise(seed, shape)
+    kernel, alone = np.concatenate([half[:0:-1], half]), np.ones(1, np.float32)
+    along_x, along_y = kernel if shape[1] > 1 else alone, kernel if shape[0] > 1 else alone
+    theirs = cv2.sepFilter2D(image, cv2.CV_32F, along_x, along_y, borderType=cv2.BORDER_REFLECT_101)
+    np.testing.assert_array_equal(blur(image, kernel), theirs)
+
+
+@given(noises(1, 40), sigmas)
+def test_blur_equals_the_plain_formula_up_to_rounding(image, sigma):
+    """Every tap costs a rounding, in two passes, and the taps themselves are rounded."""
+    taps = oracle.gaussian_taps(sigma)
+    plain = oracle.blur(image.astype(float), taps)
+    np.testing.assert_allclose(blur(image, gaussian_kernel(sigma)), plain, atol=2 * (len(taps) + 1) * 255 * ULP)
+
+
+@given(st.data(), seeds, shapes(1, 200), radii)
+def test_pieces_make_the_whole_to_the_bit(data, seed, shape, n):
+    """Each call writes its own rows and no other, and they do not depend on where the others were cut."""
+    image, kernel = noise(seed, shape), gaussian_kernel(sigma_of(n))
+    cuts = sorted(data.draw(st.lists(st.integers(0, shape[0]), max_size=6)))
+    whole = run(image, kernel)
+    np.testing.assert_array_equal(run(image, kernel, bounds=[0, *cuts, shape[0]]), whole)
+    first, last = cuts[0] if cuts else 0, cuts[-1] if cuts else shape[0]
+    piece = run(image, kernel, bounds=[first, last])
+    np.testing.assert_array_equal(piece[first:last], whole[first:last])
+    assert np.isnan(piece[:first]).all() and np.isnan(piece[last:]).all()
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 6, 13])
+def test_any_number_of_threads_gives_the_same_blur(n):
+    image, kernel, before = noise(n, (700, 517)), gaussian_kernel(sigma_of(n)), get_num_threads()
+    try:
+        for threads in (1, 2, 3, 5, 8):
+            set_num_threads(threads)
+            difference = np.empty_like(image)
+            blurred = blur(image, kernel, difference=difference)
+            np.testing.assert_array_equal(blurred, run(image, kernel))
+            np.testing.assert_array_equal(difference, blurred - image)
+    finally:
+        set_num_threads(before)
+
+
+@given(st.data(), seeds, shapes(1, 150) | st.tuples(st.integers(1, 5), st.integers(250, 600)), radii)
+def test_difference_is_the_blur_less_the_image(data, seed, shape, n):
+    """To the bit, in the rows of the call only; and asking for it does not change the blur."""
+    image, kernel = noise(seed, shape), gaussian_kernel(sigma_of(n))
+    first, last = sorted(data.draw(st.tuples(*[st.integers(0, shape[0])] * 2)))
+    difference = np.full_like(image, np.nan)
+    blurred = run(image, kernel, bounds=[first, last], difference=difference)
+    np.testing.assert_array_equal(blurred, run(image, kernel, bounds=[first, last]))
+    np.testing.assert_array_equal(difference, blurred - image)          # NaN in the other rows of both
+
+
+@given(noises(1, 40), sigmas)
+def test_image_and_kernel_are_left_alone(image, sigma):
+    kernel = gaussian_kernel(sigma)
+    before, taps = image.copy(), kernel.copy()
+    out = np.empty_like(image)
+    assert blur(image, kernel, out=out) is out
+    np.testing.assert_array_equal(image, before)
+    np.testing.assert_array_equal(kernel, taps)
+
+
+@given(st.integers(1, 40), st.integers(-200, 200), st.integers(0, 120))
+def test_lines_are_mirrored_at_the_end_pixels(width, start, length):
+    """However far outside a line begins or ends: … 2 1 | 0 1 2 … as often as it takes."""
+    row = np.arange(width, dtype=np.float32)
+    wanted = [oracle.reflect_101(start + x, width) for x in range(length)]
+    assert [mirror(start + x, width) for x in range(length)] == wanted
+    line = np.full(length, np.nan, np.float32)
+    cut_line(row, start, line)
+    np.testing.assert_array_equal(line, row[wanted])
