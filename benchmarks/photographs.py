@@ -33,7 +33,8 @@ def _mosaic() -> np.ndarray:
 
 def four() -> np.ndarray:
     """Four photographs at their own resolution in one of 1280 × 854, grey."""
-    left, right = _file("motorcycle_left.png", True)[30:457, 50:690], _file("motorcycle_right.png", True)[60:487, 90:730]
+    left = _file("motorcycle_left.png", True)[30:457, 50:690]
+    right = _file("motorcycle_right.png", True)[60:487, 90:730]
     sky = _file("hubble_deep_field.jpg", True)[:427, :640]
     return np.vstack([np.hstack([_file("rocket.jpg", True), left]), np.hstack([right, sky])])
 

@@ -151,16 +151,15 @@ def _nearest_two(d0: np.ndarray, d1: np.ndarray) -> tuple[np.ndarray, np.ndarray
     Whole numbers of 0 … 255 leave every term and partial sum a whole number of at most
     2·128·255² < 2²⁴, which float32 holds exactly: no rounding, hence true ties.  Any other input is
     searched in float64, where rows that differ by less than the rounding of the product are a tie.
-    Either way the distances come from a − b itself.
+    Either way the distances come from a − b itself; of whole numbers they are float32 values, as cv2's.
 
-    Returns arrays (N0,): int64, and twice float64 holding float32 values, as cv2 computes them; the
-    second is inf if d1 has one row.
+    Returns arrays (N0,): int64, and twice float64; the second is inf if d1 has one row.
     """
     whole = _is_whole(d0) and _is_whole(d1) and 2 * d0.shape[1] * 255**2 < 2**24
     a, b = (d.astype("f4") if whole else d.astype("f8") for d in (d0, d1))
     square_b = (b * b).sum(axis=1)
     index = np.empty(len(a), np.int64)
-    distance = np.full((2, len(a)), np.inf, np.float32)
+    distance = np.full((2, len(a)), np.inf)
     step = max(1, _BLOCK // len(b))
     for top in range(0, len(a), step):
         rows = a[top:top + step]
@@ -174,7 +173,7 @@ def _nearest_two(d0: np.ndarray, d1: np.ndarray) -> tuple[np.ndarray, np.ndarray
             block[np.arange(len(rows)), nearest] = np.inf
             if rank == 0:
                 index[top:top + step] = nearest
-    return index, *distance.astype(np.float64)
+    return index, *distance
 
 
 def _first_smallest(block: np.ndarray, slack: np.ndarray | None) -> np.ndarray:

@@ -150,7 +150,7 @@ def opencv_scalespace(cv2, grey: np.ndarray, params: SIFTParams) -> list[Octave]
     """Build the scale space by cv2's own functions, in the order in which cv2.SIFT calls them."""
     h, w = grey.shape
     if params.precise_upscale:
-        half = np.float32([[0.5, 0, 0], [0, 0.5, 0]])
+        half = np.array([[0.5, 0, 0], [0, 0.5, 0]], np.float32)
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         base = cv2.warpAffine(grey, half, (2 * w, 2 * h), flags=flags, borderMode=cv2.BORDER_REFLECT)
     else:

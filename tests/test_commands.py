@@ -1,6 +1,8 @@
 """detect, match, draw, compare and trace: what they print and write is what the API returns."""
+import http.server
 import json
 import os
+import threading
 
 import cv2
 import numpy as np
@@ -82,6 +84,21 @@ def test_detect_shrinks_to_the_size_asked_for_and_turns_upright_on_request(run, 
         code, out, err = run("detect", tmp_path / "lying.png", "--json", *options)
         assert code == 0 and (json.loads(out)["width"], json.loads(out)["height"]) == size
         assert ("pysift: warning: " in err and "EXIF" in err) == warned
+
+
+def test_a_picture_is_detected_at_its_url_and_an_address_without_one_is_a_failure(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("SIFTGRAD_CACHE", str(tmp_path / "cache"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        try:
+            code, _, err = run("detect", f"{url}/cat.png", f"{url}/none.png", "-o", tmp_path / "new")
+        finally:
+            server.shutdown()
+    assert code == 3 and f"{url}/none.png" in err and "404" in err
+    expected = pysift.sift(pysift.load_image("cat.png"))
+    assert os.listdir(tmp_path / "new") == ["cat.npz"]
+    assert read_features(tmp_path / "new" / "cat.npz").keypoints == expected.keypoints
 
 
 def test_a_blank_image_has_no_keypoints_and_that_is_no_failure(run, tmp_path):

@@ -59,12 +59,11 @@ def test_match_equals_cv2_bfmatcher_with_the_ratio_test_to_the_bit(dtype, ratio)
               if first.distance < ratio * second.distance]
     theirs.sort(key=lambda m: m.distance)
     ours = match(d0.astype(dtype), d1.astype(dtype), ratio=ratio)
-    assert len(ours) > 50
-    assert as_pairs(ours) == [(m.queryIdx, m.trainIdx, m.distance) for m in theirs]
+    assert len(ours) > 50 and as_pairs(ours) == [(m.queryIdx, m.trainIdx, m.distance) for m in theirs]
 
 
 def test_mutual_equals_cv2_bfmatcher_with_crosscheck():
-    (_, d0), (_, d1) = cv2_features()
+    d0, d1 = (descriptors for _, descriptors in cv2_features())
     theirs = {(m.queryIdx, m.trainIdx, m.distance) for m in cv2.BFMatcher(crossCheck=True).match(d0, d1)}
     assert set(as_pairs(match(d0, d1, ratio=None, mutual=True))) == theirs
 
@@ -85,13 +84,16 @@ def test_the_ratio_is_asked_of_the_float32_distances_as_in_cv2(ratio_of):
     assert len(match(d0, d1, ratio=ratio)) == (first.distance < ratio * second.distance)
 
 
-@pytest.mark.parametrize("d0, d1", [
-    (np.full((1, 1000), 255), 254 - np.eye(2, 1000, dtype=int)[[0, 0]] * [[1], [0]]),     # sums beyond 2²⁴
-    (np.full((1, 4), 99999), np.array([[99997] * 4, [99998] * 4])),                       # beyond a byte
-    (np.full((1, 4), 0.1), 0.1 + np.array([[3e-6] * 4, [2e-6] * 4])),                     # no whole numbers
+@pytest.mark.parametrize("start, steps", [
+    (255, np.tri(50, 1000)),                                     # sums beyond 2²⁴
+    (99999, np.arange(1, 51)[:, None].repeat(4, 1)),             # whole numbers beyond a byte
+    (255, 1e-5 * np.arange(1, 51)[:, None].repeat(4, 1)),        # no whole numbers
 ])
-def test_what_float32_would_round_away_is_told_apart(d0, d1):
-    assert match(d0, d1, ratio=None).index1.tolist() == [1]
+@given(seed=seeds)
+def test_what_float32_would_round_away_is_told_apart(start, steps, seed):
+    """Fifty rows, each a step farther off than the one before, in any order."""
+    order = np.random.default_rng(seed).permutation(50)
+    assert match(np.full_like(steps[:1], start), start - steps[order], ratio=None).index1 == np.argmin(order)
 
 
 @given(seeds, st.integers(1, 30), st.integers(2, 40))
@@ -182,8 +184,7 @@ def test_what_cannot_be_matched_is_named(d0, d1, options, error, words):
 
 
 def test_stats_are_those_of_numpy_and_nan_where_there_is_no_match():
-    (_, d0), (_, d1) = cv2_features()
-    pairs = match(d0, d1)
+    pairs = match(cv2_features()[0][1], cv2_features()[1][1])
     d = pairs.distance.astype(float)
     assert pairs.stats() == {"count": len(d), "mean": np.mean(d), "min": np.min(d), "max": np.max(d), "std": np.std(d)}
     empty = Matches.empty().stats()
@@ -223,8 +224,7 @@ def test_inliers_are_the_matches_within_the_tolerance(seed, tolerance):
 
 def test_most_matches_of_a_warped_photograph_obey_the_warp():
     (xy0, d0), (xy1, d1) = cv2_features()
-    keypoints0, keypoints1 = (Keypoints.at(*xy.T, 2.0) for xy in (xy0, xy1))
-    pairs = match(d0, d1)
+    keypoints0, keypoints1, pairs = Keypoints.at(*xy0.T, 2.0), Keypoints.at(*xy1.T, 2.0), match(d0, d1)
     assert inliers(pairs, keypoints0, keypoints1, TURN).mean() > 0.9
     assert inliers(pairs, keypoints0, keypoints1, np.eye(3)).mean() < 0.1
 

@@ -158,10 +158,10 @@ def test_presets_are_what_they_are_called():
 
 
 def test_blurs_of_the_defaults_are_those_of_opencv():
-    """The figures are those of OpenCV's buildGaussianPyramid and createInitialImage, in its own precision."""
+    """The figures are those of its buildGaussianPyramid, in double, and its createInitialImage, in float."""
     assert [round(s, 7) for s in DEFAULT.level_sigmas()] == [
-        1.6, 1.2262735, 1.5450078, 1.9465878, 2.4525473, 3.0900156]
-    assert DEFAULT.base_sigma() == np.float32(1.2489996)
+        1.6, 1.2262735, 1.5450078, 1.9465878, 2.4525470, 3.0900156]
+    assert DEFAULT.base_sigma() == np.float32(1.2489997)            # √1.56 is 1.2489996, but 1.6f is 1.6 + 2.4e-8
     assert DEFAULT.n_levels == 6
 
 

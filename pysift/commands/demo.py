@@ -116,8 +116,8 @@ def _parity(image: np.ndarray) -> str:
         parity = compare(image[..., ::-1])
     except ImportError:
         return 'not installed: pip install "siftgrad[cv2]"'
-    return (f"as cv2.SIFT_create(): {parity.bit_equal} of {parity.theirs} keypoints and {parity.descriptors_equal} descriptors equal to "
-            f"the bit; first departure: {parity.first_departure or 'none'}")
+    return (f"as cv2.SIFT_create(): {parity.bit_equal} of {parity.theirs} keypoints and {parity.descriptors_equal} "
+            f"descriptors equal to the bit; first departure: {parity.first_departure or 'none'}")
 
 
 def _draw(folder: Path, image: np.ndarray, seen: Trace, warped: np.ndarray, there: Features,

@@ -102,7 +102,7 @@ def cut_line(row, start, line):
 
 @njit(cache=True)
 def subtract(after, before, difference):
-    """difference = after − before."""
+    """Write difference = after − before."""
     for x in range(len(difference)):
         difference[x] = after[x] - before[x]
 
