@@ -3,12 +3,11 @@
     image → every stage by pysift | the same stage by cv2 → counts, equal ones, largest difference
           → the first stage that departs
 
-cv2.SIFT shows its result only.  Its scale space is rebuilt here from cv2's own resize, warpAffine,
-GaussianBlur and subtract, its candidates by dilate and erode; "refined", "oriented" and "described"
-read cv2.SIFT's keypoints.  The oracle runs on one thread with IPP off: with more it does not always
-agree with itself.
+cv2.SIFT shows its result only.  Its scale space is rebuilt here by cv2's resize, warpAffine, GaussianBlur
+and subtract, its candidates by dilate and erode; the later stages read cv2.SIFT's keypoints.  The oracle runs
+on one thread with IPP off: otherwise it does not always agree with itself.
 
-imports: cv, image, params, pipeline, scalespace, extrema; cv2 inside the functions that need it
+imports: cv, extrema, image, params, scalespace; cv2 inside the functions that need it
 """
 from __future__ import annotations
 
@@ -30,7 +29,7 @@ _SHARED = ("nfeatures", "n_octave_layers", "contrast_threshold", "edge_threshold
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage: how many pixels or rows either side has, how many are equal to the bit, and the worst."""
+    """How many pixels or rows of a stage either side has, how many are equal to the bit, and the worst."""
 
     name: str
     theirs: int
@@ -47,7 +46,6 @@ class Stage:
 @dataclass(frozen=True)
 class Parity:
     """The comparison of one image."""
-
     label: str
     width: int
     height: int
@@ -79,37 +77,31 @@ class Parity:
 
     def table(self) -> str:
         """Return the comparison as text."""
-        def share(part: int, whole: int) -> str:
-            return f"{part} of {whole}" + (f" ({100 * part / whole:.3f} %)" if whole else "")
-
         worst = ", ".join(f"{name} {value:.3g}" for name, value in self.largest.items())
         lines = [f"{self.label}: {self.width} × {self.height}",
                  f"  keypoints     cv2 {self.theirs}, pysift {self.ours}"
                  + ("" if self.same_order else ", in another order"),
-                 f"  matched       {share(self.matched, self.theirs)}",
-                 f"  bit-equal     {share(self.bit_equal, self.theirs)}",
+                 f"  matched       {_share(self.matched, self.theirs)}",
+                 f"  bit-equal     {_share(self.bit_equal, self.theirs)}",
                  f"  largest diff  {worst}",
-                 f"  descriptors   {share(self.descriptors_equal, self.matched)} equal; "
-                 f"entries {share(self.entries_equal, self.entries)}, largest difference {self.largest_entry}",
+                 f"  descriptors   {_share(self.descriptors_equal, self.matched)} equal; "
+                 f"entries {_share(self.entries_equal, self.entries)}, largest difference {self.largest_entry}",
                  f"  {'stage':<22}{'cv2':>10}{'pysift':>10}{'equal':>10}{'largest':>11}"]
         lines += [f"  {s.name:<22}{s.theirs:>10}{s.ours:>10}{s.equal:>10}{s.largest:>11.3g}" for s in self.stages]
         lines.append(f"  first departure: {self.first_departure or 'none, equal to the bit'}")
         return "\n".join(lines)
 
 
+def _share(part: int, whole: int) -> str:
+    return f"{part} of {whole}" + (f" ({100 * part / whole:.3f} %)" if whole else "")
+
+
 def compare(image: np.ndarray, params: SIFTParams | None = None, *, label: str = "image") -> Parity:
     """Compare pysift with cv2.SIFT.
 
-    Parameters
-    ----------
-    image : uint8 (H, W) or (H, W, 3) in BGR order, what cv2 takes
-    params : SIFTParams that cv2 can have too, by default SIFTParams.opencv()
-    label : how to call the image in the table
-
-    Raises
-    ------
-    ValueError : the image is not of uint8, or params departs from cv2 in a field it has no argument for.
-    ImportError : OpenCV is not installed.
+    `image` is uint8, (H, W) or (H, W, 3) in BGR order; `params`, SIFTParams.opencv() by default, has to be one
+    that cv2 can have too; `label` heads the table.  Raises ValueError where cv2 has nothing to compare with,
+    ImportError without OpenCV.
 
     >>> from pysift.photos import photo
     >>> compare(photo("chelsea")[..., ::-1]).first_departure is None

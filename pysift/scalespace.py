@@ -8,18 +8,21 @@ Level i of an octave carries the blur σ₀·2^(i/S) in that octave's pixels; D_
 levels run over 0 … 255 as float32 throughout, as in cv2, and each sum is taken in cv2's order with
 cv2's fused multiply-adds (docs/deviations.md, 8), so that every pixel is equal to the bit.
 
-imports: params, threads, kernels.blur          Reads  image.grey_levels
+imports: params, threads, kernels.arithmetic, kernels.blur          Reads  image.grey_levels
 """
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 
-from pysift.kernels.blur import blur_kernel
+from pysift.kernels.arithmetic import HALF
+from pysift.kernels.blur import blur_rows
 from pysift.params import SIFTParams
 from pysift.threads import over
 
+_NEAR, _FAR = np.float32(0.75), np.float32(0.25)
 _GRAIN = 1 << 15                                    # pixels that are worth a thread
 
 
@@ -101,27 +104,44 @@ def upsample(image: np.ndarray, params: SIFTParams = SIFTParams()) -> np.ndarray
     >>> upsample(np.float32([[0, 4]]), SIFTParams())[0], upsample(np.float32([[0, 4]]), SIFTParams.opencv())[0]
     (array([0., 2., 4., 4.], dtype=float32), array([0., 1., 3., 4.], dtype=float32))
     """
-    double = _double_centres if params.precise_upscale else _double_corners
-    return double(double(image, 1), 0)
+    h, w = image.shape
+    out = np.empty((2 * h, 2 * w), np.float32)
+    over(h, _double_rows, image, params.precise_upscale, out, grain=1 + _GRAIN // max(w, 1))
+    return out
 
 
-def _double_centres(image: np.ndarray, axis: int) -> np.ndarray:
-    here = np.moveaxis(image, axis, 0)
-    after = np.concatenate([here[1:], here[-1:]])
-    return _interleave(here, (here + after) * np.float32(0.5), axis)
+@njit(cache=True, nogil=True)
+def _double_rows(image, precise, out, first, last):
+    """Write rows 2·first … 2·last − 1 of `out`: each row doubled along x, then the two between rows."""
+    h, w = image.shape
+    above, here, below = np.empty(2 * w, np.float32), np.empty(2 * w, np.float32), np.empty(2 * w, np.float32)
+    for y in range(first, last):
+        _double(image[y], precise, here)
+        _double(image[min(y + 1, h - 1)], precise, below)
+        even, odd = out[2 * y], out[2 * y + 1]
+        if precise:
+            even[:] = here
+            _mix(here, below, HALF, HALF, odd)
+        else:
+            _double(image[max(y - 1, 0)], precise, above)
+            _mix(above, here, _FAR, _NEAR, even)
+            _mix(here, below, _NEAR, _FAR, odd)
 
 
-def _double_corners(image: np.ndarray, axis: int) -> np.ndarray:
-    here = np.moveaxis(image, axis, 0)
-    near, far = np.float32(0.75), np.float32(0.25)
-    before, after = np.concatenate([here[:1], here[:-1]]), np.concatenate([here[1:], here[-1:]])
-    return _interleave(before * far + here * near, here * near + after * far, axis)
+@njit(cache=True)
+def _double(row, precise, out):
+    """(W,) → (2W,), the formulas of `upsample` along one axis."""
+    w = len(row)
+    for x in range(w):
+        here, after = row[x], row[min(x + 1, w - 1)]
+        out[2 * x] = here if precise else row[max(x - 1, 0)] * _FAR + here * _NEAR
+        out[2 * x + 1] = (here + after) * HALF if precise else here * _NEAR + after * _FAR
 
 
-def _interleave(even: np.ndarray, odd: np.ndarray, axis: int) -> np.ndarray:
-    out = np.empty((2 * len(even), *even.shape[1:]), np.float32)
-    out[0::2], out[1::2] = even, odd
-    return np.ascontiguousarray(np.moveaxis(out, 0, axis))
+@njit(cache=True)
+def _mix(a, b, of_a, of_b, out):
+    for x in range(len(out)):
+        out[x] = a[x] * of_a + b[x] * of_b
 
 
 def downsample(image: np.ndarray) -> np.ndarray:
@@ -158,5 +178,5 @@ def blur(image: np.ndarray, kernel: np.ndarray, out: np.ndarray | None = None,
     alone = np.ones(1, np.float32)                                  # a single pixel is its own blur
     along_x, along_y = kernel if w > 1 else alone, kernel if h > 1 else alone
     grain = 1 + _GRAIN // max(w, 1)
-    over(h, blur_kernel(len(kernel) // 2), image, along_x, along_y, out, difference, grain=grain)
+    over(h, blur_rows, image, along_x, along_y, (0,) * (len(kernel) // 2), out, difference, grain=grain)
     return out

@@ -5,7 +5,7 @@
 A candidate is an extremum of step 2.  It is kept, or dropped by one step, with the value that the step
 looked at and the threshold it missed.
 
-imports: every step, pipeline
+imports: descriptor, keypoints, orientation, params, pipeline, refine, scalespace, selection
 """
 from __future__ import annotations
 

@@ -33,7 +33,11 @@ LAYERS = (
     {"tracing", "cv"},
     {"parity", "draw"},
     {"__init__"},
+    {"layouts"},
+    {"files"},
+    {"commands"},
     {"cli"},
+    {"__main__"},
 )
 BUDGET = {"lines": 250, "code lines": 40, "arguments": 9}        # of a file, of a function, of a kernel
 
@@ -128,7 +132,7 @@ def test_each_header_of_pysift_lists_what_its_module_imports():
         line = re.search(r"^imports:(.*?)(   |$)", ast.get_docstring(tree) or "", re.MULTILINE)
         if line:
             listed = {word for word in re.findall(r"[\w.]+", line[1]) if f"pysift.{word}" in PATHS}
-            imported = {t.removeprefix("pysift.") for t, _ in imports(tree) if is_under(t, "pysift")}
+            imported = {t.removeprefix("pysift.") for t, _ in imports(tree) if t.startswith("pysift.")}
             in_words = not listed and "nothing" not in line[1]           # "every step"
             if listed != imported and not in_words:
                 offenders.append(f"{name} lists {sorted(listed)} and imports {sorted(imported)}")
@@ -157,7 +161,8 @@ def test_files_functions_and_kernels_keep_to_the_budget():
     sizes = []
     for name, path in PATHS.items():
         code = code_lines(path, TREES[name])
-        sizes.append((name, len(path.read_text(encoding="utf-8").splitlines()), "lines"))
+        if not is_under(name, "tests"):                       # a test file is as long as the laws it holds
+            sizes.append((name, len(path.read_text(encoding="utf-8").splitlines()), "lines"))
         for f in ast.walk(TREES[name]):
             if isinstance(f, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 span = set(range(f.lineno, f.end_lineno + 1))

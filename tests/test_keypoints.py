@@ -155,7 +155,8 @@ def test_theta_is_brought_into_one_turn(theta):
 
 def test_placed_keypoints_broadcast_and_have_no_angle_unless_it_is_given():
     k = Keypoints.at([1, 2, 3], 5, [2.0], response=[0.1, 0.2, 0.3])
-    assert_rows(k, [[1, 2, 3], [5] * 3, [2] * 3, [np.nan] * 3, np.float32([0.1, 0.2, 0.3]), k.octave, k.layer, k.offset])
+    given = ([1, 2, 3], [5] * 3, [2] * 3, [np.nan] * 3, np.array([0.1, 0.2, 0.3], np.float32))
+    assert_rows(k, [*given, k.octave, k.layer, k.offset])
     assert len(Keypoints.at([], [], 1)) == 0
 
 

@@ -57,6 +57,7 @@ def test_newton_is_exact_on_a_quadratic(seed, offset, step, sign):
     assert reasons(r) == [""] and (r.layer[0], r.row[0], r.col[0]) == CELL
     np.testing.assert_allclose((r.dx[0], r.dy[0], r.ds[0]), offset, atol=rounding(dog, *CELL))
     assert r.response[0] == pytest.approx(150 / 255, rel=16 * ULP)
+    assert r.sigma[0] == pytest.approx(1.6 * 2 ** ((layer + r.ds[0].astype(float)) / 3), rel=16 * ULP)
 
 
 @given(seeds, st.integers(1, 3), st.integers(1, 4))

@@ -1,19 +1,17 @@
-"""The separable blur of step 1, one compiled kernel per radius n.
+"""The separable blur of step 1.
 
     strip of 256 columns → rows blurred along x, into a block that the innermost cache holds
                          → each output row from the 2n + 1 block rows about it → its difference
 
-With n known to the compiler both sums unroll into straight vector code: two to three times as fast as a
-loop over the taps.  tests/oracle.py has the plain formula.  What is fused into one rounding and what is
-not follows cv2 to the bit (docs/deviations.md, 8): its vector loops fuse, the scalar code for the last
-columns fuses what its compiler happened to.
+The radius travels as a tuple of n zeros: the length of a tuple is part of its type, so numba compiles each
+kernel once per radius and unrolls the sums over the taps into straight vector code, two to three times as
+fast as a loop.  tests/oracle.py has the plain formula.  What is fused into one rounding and what is not
+follows cv2 to the bit (docs/deviations.md, 8): its vector loops fuse, the scalar code for the last columns
+fuses what its compiler happened to.
 
 imports: kernels.arithmetic
 """
 from __future__ import annotations
-
-from collections.abc import Callable
-from functools import lru_cache
 
 import numpy as np
 from numba import njit
@@ -24,59 +22,73 @@ _STRIP = 256                                        # columns, a multiple of 8
 _BLOCK = 64                                         # rows
 
 
-@lru_cache(maxsize=None)
-def blur_kernel(n: int) -> Callable:
-    """Compile the blur by 2n + 1 taps: kernel(image, along_x, along_y, out, difference, first, last).
+@njit(cache=True, nogil=True)
+def blur_rows(image, along_x, along_y, radius, out, difference, first, last):
+    """Blur rows first … last − 1 of (H, W) float32 into `out`; write out − image into `difference`.
 
-    Blurs rows first … last − 1 of (H, W) float32 into `out`, and writes out − image into `difference`
-    unless that has no rows.  `along_x`, `along_y` are (2n + 1,) or, along an axis of one pixel, (1,).
+    `along_x`, `along_y` are (2n + 1,) float32 with n = len(radius), or (1,) along an axis of one pixel;
+    `difference` may have no rows, then it is left out.
     """
-    taps = 2 * n + 1
+    h, w = image.shape
+    nx, ny = len(along_x) // 2, len(along_y) // 2
+    line = np.empty(_STRIP + 2 * nx, np.float32)
+    block = np.empty((_BLOCK + 2 * ny, _STRIP), np.float32)
+    for left in range(0, w, _STRIP):
+        right = min(left + _STRIP, w)
+        ready = first - ny                                           # rows before this one stand in the block
+        for top in range(first, last, _BLOCK):
+            bottom = min(top + _BLOCK, last)
+            for y in range(top - ny, ready):
+                block[y - top + ny] = block[y - top + ny + _BLOCK]
+            for y in range(ready, bottom + ny):
+                row, target = image[mirror(y, h)], block[y - top + ny, :right - left]
+                if left >= nx and right + nx <= w:
+                    blur_row(row[left - nx:right + nx], along_x, radius, w - left, target)
+                else:
+                    cut_line(row, left - nx, line[:right - left + 2 * nx])
+                    blur_row(line, along_x, radius, w - left, target)
+            ready = bottom + ny
+            for y in range(top, bottom):
+                blur_column(block[y - top:y - top + 2 * ny + 1], along_y, radius, w - left, out[y, left:right])
+                if len(difference) > 0:
+                    subtract(out[y, left:right], image[y, left:right], difference[y, left:right])
 
-    @njit(cache=True, nogil=True)
-    def blur_rows(image, along_x, along_y, out, difference, first, last):
-        h, w = image.shape
-        nx, ny = len(along_x) // 2, len(along_y) // 2
-        line = np.empty(_STRIP + 2 * nx, np.float32)
-        block = np.empty((_BLOCK + 2 * ny, _STRIP), np.float32)
-        for left in range(0, w, _STRIP):
-            size = min(_STRIP, w - left)
-            row_body, column_body = min(size, (w - w % 4) - left), min(size, (w - w % 8) - left)
-            ready = first - ny                                       # rows before this one stand in the block
-            for top in range(first, last, _BLOCK):
-                bottom = min(top + _BLOCK, last)
-                for y in range(top - ny, ready):
-                    block[y - top + ny] = block[y - top + ny + _BLOCK]
-                for y in range(ready, bottom + ny):
-                    cut_line(image[mirror(y, h)], left - nx, line[:size + 2 * nx])
-                    blurred = block[y - top + ny, :size]
-                    if n <= 2 or nx == 0:
-                        short_row(line, along_x, w - left, blurred)
-                    else:
-                        for x in range(row_body):
-                            total = line[x] * along_x[0]
-                            for j in range(1, taps):
-                                total = fma(line[x + j], along_x[j], total)
-                            blurred[x] = total
-                        row_end(line, along_x, row_body, blurred)
-                ready = bottom + ny
-                for y in range(top, bottom):
-                    result = out[y, left:left + size]
-                    if n <= 1 or ny == 0:
-                        short_column(block[y - top:], along_y, result)
-                    else:
-                        rows = block[y - top:y - top + taps].reshape(-1)
-                        for x in range(column_body):
-                            total = rows[x + n * _STRIP] * along_y[n]
-                            for j in range(n):
-                                pair = rows[x + (n + 1) * _STRIP + j * _STRIP] + rows[x + (n - 1) * _STRIP - j * _STRIP]
-                                total = fma(pair, along_y[n + 1 + j], total)
-                            result[x] = total
-                        column_end(block[y - top:], along_y, column_body, result)
-                    if len(difference) > 0:
-                        subtract(result, image[y, left:left + size], difference[y, left:left + size])
 
-    return blur_rows
+@njit(cache=True)
+def blur_row(line, kernel, radius, width, out):
+    """out[x] = Σ_j g[j] · line[x + j],  j = 0 … 2n in this order; fused but in the last `width` mod 4 columns."""
+    n = len(radius)
+    if n <= 2 or len(kernel) == 1:
+        short_row(line, kernel, width, out)
+        return
+    body = min(width - width % 4, len(out))
+    for x in range(body):
+        total = line[x] * kernel[0]
+        for j in range(1, 2 * n + 1):
+            total = fma(line[x + j], kernel[j], total)
+        out[x] = total
+    row_end(line, kernel, body, out)
+
+
+@njit(cache=True)
+def blur_column(rows, kernel, radius, width, out):
+    """out[x] = g[n] · row_n[x] + Σ_j g[n + j] · (row_{n+j}[x] + row_{n−j}[x]),  j = 1 … n in this order.
+
+    Fused but in the last `width` mod 8 columns.  `rows` is (2n + 1, _STRIP).
+    """
+    n = len(radius)
+    if n <= 1 or len(kernel) == 1:
+        short_column(rows, kernel, out)
+        return
+    body = min(width - width % 8, len(out))
+    flat = rows.reshape(-1)
+    for x in range(body):
+        total = flat[x + n * _STRIP] * kernel[n]
+        for j in range(n):
+            pair = flat[x + (n + 1) * _STRIP + j * _STRIP] + flat[x + (n - 1) * _STRIP - j * _STRIP]
+            total = fma(pair, kernel[n + 1 + j], total)
+        out[x] = total
+    column_end(rows, kernel, body, out)
 
 
 @njit(cache=True)
