@@ -98,7 +98,9 @@ class Keypoints:
         octave = np.maximum(np.ceil((np.rint(depth) - S) / S), params.first_octave).astype(np.int32)
         layer = np.maximum(np.rint(depth).astype(np.int32) - S * octave, 1)
         offset = np.clip(depth - S * octave - layer, -0.5, 0.5)
-        return cls(x, y, sigma, np.mod(theta, 2 * np.pi), response, octave, layer, offset)
+        theta = np.mod(theta, 2 * np.pi)
+        theta[theta == 2 * np.pi] = 0                               # what a tiny negative angle rounds to
+        return cls(x, y, sigma, theta, response, octave, layer, offset)
 
     @classmethod
     def concatenate(cls, parts: list[Keypoints]) -> Keypoints:

@@ -100,8 +100,7 @@ def compare(image: np.ndarray, params: SIFTParams | None = None, *, label: str =
     """Compare pysift with cv2.SIFT.
 
     `image` is uint8, (H, W) or (H, W, 3) in BGR order; `params`, SIFTParams.opencv() by default, has to be one
-    that cv2 can have too; `label` heads the table.  Raises ValueError where cv2 has nothing to compare with,
-    ImportError without OpenCV.
+    that cv2 can have too; `label` heads the table.  ValueError: cv2 cannot do it; ImportError: no OpenCV.
 
     >>> from pysift.photos import photo
     >>> compare(photo("chelsea")[..., ::-1]).first_departure is None

@@ -159,8 +159,10 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(warm, pictures):
 
 
 def test_ctrl_c_ends_with_130_and_no_traceback(warm, pictures):
+    # A process in the background of a script, as pytest may be, passes on that it ignores SIGINT.
     process = subprocess.Popen([*PYSIFT, "detect", *["cat.png"] * 5000], cwd=pictures, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, text=True)
+                               stderr=subprocess.PIPE, text=True,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     process.stdout.readline()
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)

@@ -144,7 +144,9 @@ def test_patch_is_the_level_where_its_extent_says(mode):
     for i in range(len(t.keypoints)):
         story, octave = t.story(i), octave_of(t, t.keypoints.octave[i])
         level, pixel = octave.levels[t.keypoints.layer[i]], 2.0**octave.index
-        left, right, top, bottom = (np.array(story.extent) / pixel + 0.5).astype(int)
+        edges = np.array(story.extent) / pixel + 0.5                    # the outer edges of pixels: whole numbers
+        left, right, top, bottom = edges.astype(int)
+        assert edges.tolist() == [left, right, top, bottom]
         np.testing.assert_array_equal(story.patch, level[top:bottom, left:right])
         reach = 3 * t.keypoints.sigma[i] / pixel * 2.5 * np.sqrt(2)     # of a turned grid of 4 cells and a margin
         x, y = t.keypoints.xy[i] / pixel

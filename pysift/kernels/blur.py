@@ -1,6 +1,6 @@
 """The separable blur of step 1.
 
-    strip of 256 columns → rows blurred along x, into a block that the innermost cache holds
+    strip of 512 columns → rows blurred along x, into a block that the innermost cache holds
                          → each output row from the 2n + 1 block rows about it → its difference
 
 The radius travels as a tuple of n zeros: the length of a tuple is part of its type, so numba compiles each
@@ -18,8 +18,8 @@ from numba import njit
 
 from pysift.kernels.arithmetic import fma
 
-_STRIP = 256                                        # columns, a multiple of 8
-_BLOCK = 64                                         # rows
+_STRIP = 512                                        # columns, a multiple of 8
+_BLOCK = 32                                         # rows
 
 
 @njit(cache=True, nogil=True)

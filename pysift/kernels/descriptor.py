@@ -60,7 +60,7 @@ def _sample(level, frame, turn, grid, samples):
     cos, sin = np.float32(math.cos(turn * _RADIANS)) / width, np.float32(math.sin(turn * _RADIANS)) / width
     reach = _reach(frame[2], grid, h, w)
     col, row = round_half_even(frame[0]), round_half_even(frame[1])
-    half = np.float32(d // 2)
+    half = np.float32(d / 2)
     count = 0
     for i in range(max(-reach, 1 - row), min(reach, h - 2 - row) + 1):
         across, along = np.float32(i) * sin, np.float32(i) * cos
@@ -94,7 +94,7 @@ def _columns(cos, sin, across, along, d, first, last):
     The grid is convex, so they are the whole of the row's part; −1 < cell coordinate < d is tested as
     `_sample` computes it, from a guess by division that is a pixel too wide.
     """
-    centre, limit = np.float32(d // 2) - HALF, np.float32(d)
+    centre, limit = np.float32(d / 2) - HALF, np.float32(d)
     low, high = np.float64(first), np.float64(last)
     for slope, shift in ((cos, -across), (sin, along)):
         if abs(slope) > 1e-6:
@@ -110,7 +110,7 @@ def _columns(cos, sin, across, along, d, first, last):
 
 @njit(cache=True, error_model="numpy")
 def _inside(j, cos, sin, across, along, d):
-    half, limit = np.float32(d // 2), np.float32(d)
+    half, limit = np.float32(d / 2), np.float32(d)
     row, col = fma(j, sin, along) + half - HALF, fma(j, cos, -across) + half - HALF
     return row > -1 and row < limit and col > -1 and col < limit
 
