@@ -92,11 +92,12 @@ def test_why_names_a_neighbour_that_is_further_from_zero():
 
 
 def test_why_says_what_a_blank_image_lacks():
-    lines = trace(np.full((64, 80), 99, np.uint8)).why(40, 30).splitlines()
-    assert lines[0] == "no candidate within 3 px of (40, 30):" and len(lines) == 1 + 6
+    t = trace(np.full((64, 80), 99, np.uint8))
+    lines = t.why(40, 30).splitlines()
+    assert lines[0] == "no candidate within 3 px of (40, 30):" and len(lines) == 1 + len(t.octaves)
     assert all(re.search(r"D = -?[\d.e-]+ grey levels, asked \|D\| > 1$|within 5 pixels of its border", line)
                for line in lines[1:])
-    assert trace(np.zeros((1, 1), np.uint8)).why(0, 0) == "no candidate within 3 px of (0, 0):"
+    assert trace(np.zeros((1, 1), np.uint8)).why(0, 0).startswith("no candidate within 3 px of (0, 0):")
 
 
 @pytest.mark.parametrize("x, y", [(-0.6, 5), (5, -0.6), (WIDTH - 0.5, 5), (5, HEIGHT - 0.5), (np.nan, 5), (5, np.inf)])

@@ -31,6 +31,20 @@ def fma(typing_context, a, b, c):
     return a(a, b, c), codegen
 
 
+@intrinsic
+def compiled_apart(typing_context):
+    """Keep the function that calls this from being inlined.
+
+    A short loop over a few arrays compiles to vector code; inlined into its caller, LLVM loses sight of
+    what those arrays may overlap, and takes one element at a time.
+    """
+    def codegen(context, builder, signature, args):
+        builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
 @njit(cache=True, error_model="numpy")
 def minor(a, b, c, d):
     """a·b − c·d as the compiler contracts it: fma(a, b, −(c·d)), two roundings instead of three."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from pysift.kernels.arithmetic import fma
+from pysift.kernels.arithmetic import compiled_apart, fma
 
 _STRIP = 512                                        # columns, a multiple of 8
 _BLOCK = 32                                         # rows
@@ -57,6 +57,7 @@ def blur_rows(image, along_x, along_y, radius, out, difference, first, last):
 @njit(cache=True)
 def blur_row(line, kernel, radius, width, out):
     """out[x] = Σ_j g[j] · line[x + j],  j = 0 … 2n in this order; fused but in the last `width` mod 4 columns."""
+    compiled_apart()
     n = len(radius)
     if n <= 2 or len(kernel) == 1:
         short_row(line, kernel, width, out)
@@ -76,6 +77,7 @@ def blur_column(rows, kernel, radius, width, out):
 
     Fused but in the last `width` mod 8 columns.  `rows` is (2n + 1, _STRIP).
     """
+    compiled_apart()
     n = len(radius)
     if n <= 1 or len(kernel) == 1:
         short_column(rows, kernel, out)
