@@ -83,16 +83,18 @@ class Keypoints:
 
         Raises
         ------
-        ValueError : σ is not positive and finite, or x or y is not finite.
+        ValueError : σ is not positive and finite, or x, y or θ is not finite (NaN stands for no θ).
         """
         x, y, sigma, theta, response = (np.atleast_1d(a) for a in np.broadcast_arrays(
             *(np.asarray(v, np.float64) for v in (x, y, sigma, theta, response))))
-        for name, values, ok in (("sigma", sigma, np.isfinite(sigma) & (sigma > 0)),
-                                 ("x", x, np.isfinite(x)), ("y", y, np.isfinite(y))):
+        fits = np.finfo(np.float32).max
+        for name, values, ok in (("sigma", sigma, (sigma > 0) & (sigma <= fits)), ("x", x, np.abs(x) <= fits),
+                                 ("y", y, np.abs(y) <= fits), ("theta", theta, ~np.isinf(theta))):
             if not ok.all():
                 i = int(np.argmin(ok))
                 raise ValueError(f"{name}[{i}]={values[i]} is no keypoint: give a finite "
-                                 f"{'positive ' if name == 'sigma' else ''}number of input pixels")
+                                 f"{'positive ' if name == 'sigma' else ''}number "
+                                 f"of {'radians' if name == 'theta' else 'input pixels'}")
         S = params.n_octave_layers
         depth = S * np.log2(sigma / params.sigma)                   # layers above octave 0, layer 0
         octave = np.maximum(np.ceil((np.rint(depth) - S) / S), params.first_octave).astype(np.int32)
@@ -113,7 +115,6 @@ class Keypoints:
         return len(self.x)
 
     def __getitem__(self, index) -> Keypoints:
-        index = [index] if isinstance(index, (int, np.integer)) else index
         return Keypoints(*(getattr(self, f.name)[index] for f in fields(self)))
 
     def __iter__(self):

@@ -89,7 +89,7 @@ class SIFTParams:
         for name, low, high, strict in _RANGES:
             value = getattr(self, name)
             inside = (low < value if strict else low <= value) and value <= high
-            if not inside:                                     # NaN lands here too
+            if not inside:
                 bracket = "(" if strict else "["
                 raise ValueError(f"{name}={value!r} is out of range: use a value in {bracket}{low}, {high}]")
         if self.descriptor not in _DESCRIPTORS:
@@ -99,17 +99,18 @@ class SIFTParams:
 
     def _check_type(self, name: str, kind: str) -> None:
         value = getattr(self, name)
-        if kind == "str" or (kind == "bool" and isinstance(value, bool)):
+        if kind == "str":
             return
+        is_switch = isinstance(value, (bool, np.bool_))
         try:
-            if isinstance(value, (bool, str)) or kind == "bool" or value != value:
+            if is_switch != (kind == "bool") or isinstance(value, str) or value != value:
                 raise TypeError
-            number = {"int": int, "float": float}[kind](value)
-            if kind == "int" and number != value:
+            plain = {"int": int, "float": float, "bool": bool}[kind](value)
+            if kind == "int" and plain != value:
                 raise TypeError
         except (TypeError, ValueError, OverflowError):
             raise TypeError(f"{name}={value!r} must be a finite {kind}") from None
-        object.__setattr__(self, name, number)                 # NumPy scalars become plain numbers
+        object.__setattr__(self, name, plain)                  # NumPy scalars become plain values
 
     @classmethod
     def opencv(cls, **changes) -> SIFTParams:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from numbers import Integral
 
 _CHUNKS_PER_THREAD = 4               # so that a thread with hard chunks is not waited for too long
 
@@ -30,11 +31,11 @@ def set_num_threads(n: int) -> None:
     ------
     ValueError : n is not an integer of at least 1.
     """
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+    if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
         raise ValueError(f"n={n!r} is no number of threads: use an integer from 1, "
                          f"for example {_available()}, the processors at hand")
     global _threads
-    _threads = n
+    _threads = int(n)
 
 
 def get_num_threads() -> int:

@@ -70,6 +70,7 @@ class Trace:
     candidates: Candidates
     keypoints: Keypoints        # N, as from `sift`
     source: np.ndarray          # (N,) int64, the candidate that each keypoint comes from
+    pixels: np.ndarray          # (N, 2) int32, row and column in its octave where the refinement ended
     descriptors: np.ndarray     # (N, 128), as from `sift`
 
     def counts(self) -> dict[str, int]:
@@ -89,14 +90,17 @@ class Trace:
         if not radius > 0:
             raise ValueError(f"radius={radius!r} must be positive, in input pixels")
         k, c = self.keypoints, self.candidates
-        near_k = _nearest(k.x, k.y, x, y, radius)
         near_c = _nearest(c.x, c.y, x, y, np.maximum(radius, 2.0**c.octave))
+        moved_on = np.isin(self.source, near_c)                  # keypoints of a candidate near by, however far
+        near_k = _nearest(k.x, k.y, x, y, np.where(moved_on, np.inf, radius))
         lines = [f"keypoint {i} at ({k.x[i]:.2f}, {k.y[i]:.2f}), σ {k.sigma[i]:.2f}, θ {np.rad2deg(k.theta[i]):.1f}°"
                  for i in near_k]
         lines += [self._fate(i) for i in near_c if c.step[i] != "kept"]
+        if not lines and not self.octaves:
+            return f"no candidate within {radius:g} px of ({x:g}, {y:g}): {w} × {h} pixels are too few for an octave"
         if not lines:
-            lines = [self._no_candidate(octave, x, y) for octave in self.octaves]
-            lines.insert(0, f"no candidate within {radius:g} px of ({x:g}, {y:g}):")
+            lines = [f"no candidate within {radius:g} px of ({x:g}, {y:g}):"]
+            lines += [self._no_candidate(octave, x, y) for octave in self.octaves]
         return "\n".join(lines)
 
     def story(self, i: int) -> Story:
@@ -113,7 +117,7 @@ class Trace:
         pixel, layer = 2.0 ** octave.index, int(k.layer[0])
         level = octave.levels[layer]
         x, y, sigma = k.x / pixel, k.y / pixel, k.sigma / pixel
-        col, row = int(np.rint(x[0])), int(np.rint(y[0]))
+        row, col = (int(v) for v in self.pixels[i])
         reach = int(np.ceil(params.cell_width * sigma[0] * (params.n_cells + 1) / 2 * np.sqrt(2)))
         top, left = max(row - reach, 0), max(col - reach, 0)
         patch = level[top:row + reach + 1, left:col + reach + 1]
@@ -179,8 +183,9 @@ def trace(image, params: SIFTParams = SIFTParams(), *, mask=None, intensity_rang
     _drop(candidates, source[seen], "masked")
 
     keypoints = found[seen]
+    pixels = np.concatenate([np.empty((0, 2), np.int32), *(np.stack(f.refined[2:4], axis=1) for f in finds)])
     descriptors = describe_on(octaves, keypoints, params)
-    return Trace(grey, params, octaves, candidates, keypoints, source[seen], descriptors)
+    return Trace(grey, params, octaves, candidates, keypoints, source[seen], pixels[source[seen]], descriptors)
 
 
 def _candidates(octaves: list[Octave], finds: list[Finds]) -> Candidates:

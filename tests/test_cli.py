@@ -2,6 +2,7 @@
 
 Most tests call main in this process; those about the process itself start `python -m pysift`.
 """
+import io
 import json
 import os
 import pty
@@ -16,6 +17,7 @@ import pytest
 
 import pysift
 from pysift import cli
+from pysift.commands.report import say
 from pysift.files import read_features
 
 pytest_plugins = ("command_line",)
@@ -149,9 +151,31 @@ def test_compilation_is_announced_once_and_only_when_it_happens():
     assert (before, after.count("\n")) == ("before", 1) and "compiling the kernels" in after
 
 
+@pytest.mark.slow
+def test_with_an_empty_cache_warmup_says_that_it_compiles_and_later_commands_need_not(pictures, tmp_path):
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+
+    def start(*argv):
+        return subprocess.run([*PYSIFT, *argv], cwd=pictures, env=environment, capture_output=True, text=True)
+
+    cold = start("warmup")
+    ready, _, total = cold.stdout.partition(" kernels")[0].partition(" of ")
+    assert ready == total != "" and cold.stderr.count("compiling the kernels") == cold.stderr.count("\n") == 1
+    for options in ([], ["--preset", "opencv"], ["--descriptor", "root"]):
+        done = start("detect", "cat.png", *options)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_line_reaches_its_reader_before_the_next_is_computed():
+    stream = io.TextIOWrapper(io.BytesIO())
+    say("one", stream)
+    assert stream.buffer.getvalue() == b"one\n"
+
+
 def test_a_reader_that_goes_away_ends_the_command_quietly(warm, pictures):
-    process = subprocess.Popen([*PYSIFT, "detect", *["cat.png"] * 50], cwd=pictures, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE)
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    process = subprocess.Popen([*PYSIFT, "detect", *["cat.png"] * 50], cwd=pictures, env=buffered,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.readline()
     process.stdout.close()
     assert process.wait(timeout=60) == 141 and process.stderr.read() == b""

@@ -101,6 +101,14 @@ def test_a_picture_is_detected_at_its_url_and_an_address_without_one_is_a_failur
     assert read_features(tmp_path / "new" / "cat.npz").keypoints == expected.keypoints
 
 
+def test_detect_uses_as_many_threads_as_asked_for(run):
+    before = pysift.get_num_threads()
+    try:
+        assert run("detect", "cat.png", "--threads", before + 1)[0] == 0 and pysift.get_num_threads() == before + 1
+    finally:
+        pysift.set_num_threads(before)
+
+
 def test_a_blank_image_has_no_keypoints_and_that_is_no_failure(run, tmp_path):
     code, out, _ = run("detect", "blank.png", "-o", tmp_path / "blank.npz")
     assert code == 0 and "0 keypoints" in out and read_features(tmp_path / "blank.npz").descriptors.shape == (0, 128)
@@ -125,10 +133,12 @@ def test_feature_files_match_as_their_images_do(run, tmp_path):
     assert mixed["matches"] == images["matches"]
 
 
-def test_match_prints_and_writes_the_statistics_of_its_matches(run, tmp_path):
+@pytest.mark.parametrize("options, choice", [
+    ([], {}), (["--ratio", "0.6"], {"ratio": 0.6}), (["--mutual", "--ratio", "1"], {"mutual": True, "ratio": 1.0})])
+def test_match_prints_and_writes_the_statistics_of_its_matches(run, tmp_path, options, choice):
     d0, d1 = (pysift.sift(pysift.load_image(name)).descriptors for name in ("cat.png", "turned.png"))
-    stats = pysift.match(d0, d1).stats()
-    code, out, _ = run("match", "cat.png", "turned.png", "-o", tmp_path / "m.json")
+    stats = pysift.match(d0, d1, **choice).stats()
+    code, out, _ = run("match", "cat.png", "turned.png", "-o", tmp_path / "m.json", *options)
     assert code == 0 and f"{len(d0)} keypoints" in out and f"{stats['count']} matches" in out
     assert all(f"{name} {stats[name]:.4g}" in out for name in ("mean", "min", "max", "std"))
     assert json.loads((tmp_path / "m.json").read_text())["stats"] == stats
@@ -170,6 +180,18 @@ def test_a_kind_of_picture_that_cannot_be_drawn_is_refused_and_nothing_is_left(r
     assert code == 1 and "xyz" in err and not os.listdir(tmp_path)
 
 
+def test_a_picture_that_cannot_be_finished_leaves_the_old_one(run, tmp_path, monkeypatch):
+    def fill_the_disk(figure, path, **options):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", fill_the_disk)
+    (tmp_path / "d.png").write_bytes(b"old")
+    code, _, err = run("draw", "cat.png", "-o", tmp_path / "d.png")
+    assert code == 1 and "d.png cannot be written (No space left on device)" in err
+    assert (tmp_path / "d.png").read_bytes() == b"old" and os.listdir(tmp_path) == ["d.png"]
+
+
 def test_compare_shows_every_stage_equal_to_opencv(run):
     code, out, _ = run("compare", "cat.png", "turned.png", "--json")
     records = [json.loads(line) for line in out.splitlines()]
@@ -199,8 +221,10 @@ def test_trace_accounts_for_every_candidate(run, tmp_path):
 
 
 def test_trace_explains_a_place_as_the_api_does(run):
-    why = pysift.trace(pysift.load_image("cat.png")).why(100, 60, 5)
-    assert run("trace", "cat.png", "--at", "100,60", "--radius", "5")[:2] == (0, why + "\n")
-    assert json.loads(run("trace", "cat.png", "--at", "100,60", "--radius", "5", "--json")[1])["why"] == why.split("\n")
+    for place, radius in (((100, 60), 3), ((100, 60), 20)):
+        why = pysift.trace(pysift.load_image("cat.png")).why(*place, radius)
+        argv = ["trace", "cat.png", "--at", f"{place[0]},{place[1]}", *([] if radius == 3 else ["--radius", radius])]
+        assert run(*argv)[:2] == (0, why + "\n")
+        assert json.loads(run(*argv, "--json")[1])["why"] == why.split("\n")
     code, out, err = run("trace", "cat.png", "--at=-9,60")
     assert (code, out) == (1, "") and "(-9, 60) lies outside the image" in err

@@ -27,7 +27,7 @@ def announce_compilation() -> None:
 
         def on_start(self, event) -> None:
             if not self.said and logging.getLogger("pysift").isEnabledFor(logging.WARNING):
-                say("pysift: compiling the kernels, which is done once and takes up to a minute", sys.stderr)
+                say("pysift: compiling the kernels for these parameters, once; up to a minute", sys.stderr)
             self.said = True
 
         def on_end(self, event) -> None:

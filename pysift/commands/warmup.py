@@ -1,5 +1,7 @@
 """Compile every kernel now, so that no later command has to wait for it.
 
+Other values of --layers and --sigma than the default compile a few more when they are first used.
+
 imports: commands.compiling, commands.report, params, photos, pipeline, tracing
 """
 from __future__ import annotations
@@ -30,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     for descriptor in ("uint8", "float32", "root"):
         for precise_upscale in (True, False):
             sift(image, SIFTParams(descriptor=descriptor, precise_upscale=precise_upscale))
-    sift(image, SIFTParams(first_octave=0, sigma=0.6))       # short Gaussian kernels have a loop of their own
+    sift(image, SIFTParams(first_octave=0))
     trace(image).story(0)
     ready = kernels()
     say(f"{sum(ready.values())} of {len(ready)} kernels are compiled and cached  {time.perf_counter() - start:.1f} s")
