@@ -1,6 +1,6 @@
 """The separable blur of step 1.
 
-    strip of 512 columns → rows blurred along x, into a block that the innermost cache holds
+    strip of 256 columns → rows blurred along x, into a block that the innermost cache holds
                          → each output row from the 2n + 1 block rows about it → its difference
 
 The radius travels as a tuple of n zeros: the length of a tuple is part of its type, so numba compiles each
@@ -18,8 +18,8 @@ from numba import njit
 
 from pysift.kernels.arithmetic import compiled_apart, fma
 
-_STRIP = 512                                        # columns, a multiple of 8
-_BLOCK = 32                                         # rows
+_STRIP = 256                                        # columns, a multiple of 8
+_BLOCK = 64                                         # rows
 
 
 @njit(cache=True, nogil=True)
@@ -107,7 +107,9 @@ def cut_line(row, start, line):
     """line[x] = row[start + x], mirrored where that lies outside."""
     w, n = len(row), len(line)
     head, tail = min(max(-start, 0), n), max(min(w - start, n), 0)
-    line[head:tail] = row[start + head:start + tail]
+    inside = row[start + head:start + tail]
+    for x in range(len(inside)):
+        line[head + x] = inside[x]
     for x in range(head):
         line[x] = row[mirror(start + x, w)]
     for x in range(tail, n):
