@@ -2,7 +2,7 @@
 
 Other values of --layers and --sigma than the default compile a few more when they are first used.
 
-imports: commands.compiling, commands.report, params, photos, pipeline, tracing
+imports: commands.compiling, commands.report, params, photos, pipeline
 """
 from __future__ import annotations
 
@@ -27,13 +27,9 @@ def run(args: argparse.Namespace) -> int:
     from pysift.params import SIFTParams
     from pysift.photos import photo
     from pysift.pipeline import sift
-    from pysift.tracing import trace
     image = photo("camera")[150:250, 150:250]
-    for descriptor in ("uint8", "float32", "root"):
-        for precise_upscale in (True, False):
-            sift(image, SIFTParams(descriptor=descriptor, precise_upscale=precise_upscale))
-    sift(image, SIFTParams(first_octave=0))
-    trace(image).story(0)
+    for params in (SIFTParams(), SIFTParams.opencv(), SIFTParams(descriptor="root"), SIFTParams(first_octave=0)):
+        sift(image, params)
     ready = kernels()
     say(f"{sum(ready.values())} of {len(ready)} kernels are compiled and cached  {time.perf_counter() - start:.1f} s")
     return 0
