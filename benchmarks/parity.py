@@ -16,8 +16,8 @@ def run(*, quick: bool = False, data: str | None = None) -> list[Parity]:
     images = {name: load for name, load in list(PHOTOGRAPHS.items())[:: 6 if quick else 1]}
     for path in sorted(p for p in Path(data).rglob("*") if p.suffix in (".ppm", ".pgm", ".png", ".jpg")) if data else []:
         images["/".join(path.parts[-2:])] = lambda path=path: cv2.imread(str(path))
-    print(f"{'photograph':<30}{'mode':>9}{'cv2':>7}{'pysift':>8}{'bit-equal':>11}{'entries off':>13}"
-          "  first departure")
+    columns = ("cv2", 7), ("pysift", 8), ("bit-equal", 11), ("entries off", 13)
+    print(f"{'photograph':<30}{'mode':>9}" + "".join(f"{name:>{width}}" for name, width in columns) + "  first departure")
     reports, rows = [], []
     for name, load in images.items():
         for precise in (False, True):

@@ -11,7 +11,8 @@ and votes with |∇L|·exp(−(u² + v²) / 2(d/2)²) for its two nearest rows, 
 centre is the pixel *nearest* to the keypoint (docs/deviations.md, 7).  Entry (row · 4 + column) · 8 + angle bin;
 cells and angles are relative to θ, angles counter-clockwise with y up.
 
-imports: params, threads, kernels.arithmetic, kernels.descriptor          Reads  orientation.py (step 4), scalespace.py (step 1)
+imports: params, threads, kernels.arithmetic, kernels.descriptor
+Reads    orientation.py (step 4), scalespace.py (step 1)
 """
 from __future__ import annotations
 

@@ -46,6 +46,7 @@ class Stage:
 @dataclass(frozen=True)
 class Parity:
     """The comparison of one image."""
+
     label: str
     width: int
     height: int
@@ -79,8 +80,7 @@ class Parity:
         """Return the comparison as text."""
         worst = ", ".join(f"{name} {value:.3g}" for name, value in self.largest.items())
         lines = [f"{self.label}: {self.width} × {self.height}",
-                 f"  keypoints     cv2 {self.theirs}, pysift {self.ours}"
-                 + ("" if self.same_order else ", in another order"),
+                 f"  keypoints     cv2 {self.theirs}, pysift {self.ours}{', same order' if self.same_order else ''}",
                  f"  matched       {_share(self.matched, self.theirs)}",
                  f"  bit-equal     {_share(self.bit_equal, self.theirs)}",
                  f"  largest diff  {worst}",

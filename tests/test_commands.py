@@ -134,7 +134,7 @@ def test_feature_files_match_as_their_images_do(run, tmp_path):
 
 
 @pytest.mark.parametrize("options, choice", [
-    ([], {}), (["--ratio", "0.6"], {"ratio": 0.6}), (["--mutual", "--ratio", "1"], {"mutual": True, "ratio": 1.0})])
+    ([], {}), (["--ratio", "0.1"], {"ratio": 0.1}), (["--mutual", "--ratio", "1"], {"mutual": True, "ratio": 1.0})])
 def test_match_prints_and_writes_the_statistics_of_its_matches(run, tmp_path, options, choice):
     d0, d1 = (pysift.sift(pysift.load_image(name)).descriptors for name in ("cat.png", "turned.png"))
     stats = pysift.match(d0, d1, **choice).stats()

@@ -1,4 +1,4 @@
-"""demo, doctor and warmup: what a stranger runs first, with and without what is optional."""
+"""demo and doctor: what a stranger runs first, with and without what is optional."""
 import json
 import os
 import sys
@@ -72,8 +72,3 @@ def test_the_doctor_says_what_is_not_installed(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
     assert json.loads(run("doctor", "--json")[1])["opencv"] is None
     assert "opencv      not installed\n" in run("doctor")[1]
-
-
-def test_after_warmup_every_kernel_is_in_the_cache(run):
-    code, out, _ = run("warmup")
-    assert code == 0 and f"{len(kernels())} of {len(kernels())} kernels" in out and all(kernels().values())

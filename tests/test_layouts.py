@@ -18,7 +18,8 @@ def some_features(seed, n, dtype=np.uint8):
     """N keypoints as a detector leaves them, float32 throughout, θ in [0, 2π)."""
     rng = np.random.default_rng(seed)
     x, y = rng.uniform(-1, 4000, (2, n))
-    sigma, theta = rng.uniform(0.5, 200, n).astype("f4"), np.deg2rad(rng.uniform(0, 360, n).astype(np.float32).astype(float))
+    sigma = rng.uniform(0.5, 200, n).astype("f4")
+    theta = np.deg2rad(rng.uniform(0, 360, n).astype(np.float32).astype(float))
     descriptors = rng.integers(0, 256, (n, 128)) if dtype == np.uint8 else rng.random((n, 128))
     return Features(Keypoints.at(x, y, sigma, theta, rng.random(n)), descriptors.astype(dtype))
 
