@@ -10,14 +10,18 @@ from benchmarks import record
 from benchmarks.photographs import PHOTOGRAPHS
 from pysift.parity import Parity, compare
 
+_PICTURES = {".ppm", ".pgm", ".png", ".jpg"}
+
 
 def run(*, quick: bool = False, data: str | None = None) -> list[Parity]:
     """Compare every photograph, and those under `data`; returns the reports."""
     images = {name: load for name, load in list(PHOTOGRAPHS.items())[:: 6 if quick else 1]}
-    for path in sorted(p for p in Path(data).rglob("*") if p.suffix in (".ppm", ".pgm", ".png", ".jpg")) if data else []:
+    more = sorted(p for p in Path(data).rglob("*") if p.suffix in _PICTURES) if data else []
+    for path in more:
         images["/".join(path.parts[-2:])] = lambda path=path: cv2.imread(str(path))
     columns = ("cv2", 7), ("pysift", 8), ("bit-equal", 11), ("entries off", 13)
-    print(f"{'photograph':<30}{'mode':>9}" + "".join(f"{name:>{width}}" for name, width in columns) + "  first departure")
+    head = "".join(f"{name:>{width}}" for name, width in columns)
+    print(f"{'photograph':<30}{'mode':>9}{head}  first departure")
     reports, rows = [], []
     for name, load in images.items():
         for precise in (False, True):
