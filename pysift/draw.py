@@ -203,7 +203,7 @@ def _draw_descriptor(ax: Axes, descriptor: np.ndarray) -> None:
     """A star a cell, a ray a bin; counter-clockwise bins turn against y, which points down."""
     d, n = len(descriptor), descriptor.shape[2]
     row, col, bin_ = np.indices(descriptor.shape)
-    turn, length = -2 * np.pi * bin_ / n, 0.5 * descriptor / (descriptor.max() or 1)
+    turn, length = -2 * np.pi * bin_ / n, 0.45 * descriptor / (descriptor.max() or 1)
     centre = np.stack([col, row], axis=-1).astype(float)
     tip = centre + length[..., None] * np.stack([np.cos(turn), np.sin(turn)], axis=-1)
     _lines(ax, np.stack([centre, tip], axis=-2).reshape(-1, 2, 2), _BLUE, width=2.5)
