@@ -1,6 +1,6 @@
 """The separable blur of step 1.
 
-    strip of 256 columns → rows blurred along x, into a block that the innermost cache holds
+    strip of 384 columns → rows blurred along x, into a block that the innermost cache holds
                          → each output row from the 2n + 1 block rows about it → its difference
 
 The radius travels as a tuple of n zeros: the length of a tuple is part of its type, so numba compiles each
@@ -18,7 +18,7 @@ from numba import njit
 
 from pysift.kernels.arithmetic import compiled_apart, fma
 
-_STRIP = 256                                        # columns, a multiple of 8
+_STRIP = 384                                        # columns, a multiple of 8
 _BLOCK = 64                                         # rows
 
 
@@ -30,67 +30,76 @@ def blur_rows(image, along_x, along_y, radius, out, difference, first, last):
     `difference` may have no rows, then it is left out.
     """
     h, w = image.shape
-    nx, ny = len(along_x) // 2, len(along_y) // 2
-    line = np.empty(_STRIP + 2 * nx, np.float32)
+    ny = len(along_y) // 2
     block = np.empty((_BLOCK + 2 * ny, _STRIP), np.float32)
     for left in range(0, w, _STRIP):
-        right = min(left + _STRIP, w)
         ready = first - ny                                           # rows before this one stand in the block
         for top in range(first, last, _BLOCK):
             bottom = min(top + _BLOCK, last)
             for y in range(top - ny, ready):
                 block[y - top + ny] = block[y - top + ny + _BLOCK]
-            for y in range(ready, bottom + ny):
-                row, target = image[mirror(y, h)], block[y - top + ny, :right - left]
-                if left >= nx and right + nx <= w:
-                    blur_row(row[left - nx:right + nx], along_x, radius, w - left, target)
-                else:
-                    cut_line(row, left - nx, line[:right - left + 2 * nx])
-                    blur_row(line, along_x, radius, w - left, target)
+            blur_along_x(image, along_x, radius, left, ready, bottom + ny, block[ready - top + ny:])
             ready = bottom + ny
-            for y in range(top, bottom):
-                blur_column(block[y - top:y - top + 2 * ny + 1], along_y, radius, w - left, out[y, left:right])
-                if len(difference) > 0:
-                    subtract(out[y, left:right], image[y, left:right], difference[y, left:right])
+            blur_along_y(block, along_y, radius, left, top, bottom, out)
+            if len(difference) > 0:
+                subtract(out, image, left, top, bottom, difference)
 
 
 @njit(cache=True)
-def blur_row(line, kernel, radius, width, out):
-    """out[x] = Σ_j g[j] · line[x + j],  j = 0 … 2n in this order; fused but in the last `width` mod 4 columns."""
-    compiled_apart()
-    n = len(radius)
-    if n <= 2 or len(kernel) == 1:
-        short_row(line, kernel, width, out)
-        return
-    body = min(width - width % 4, len(out))
-    for x in range(body):
-        total = line[x] * kernel[0]
-        for j in range(1, 2 * n + 1):
-            total = fma(line[x + j], kernel[j], total)
-        out[x] = total
-    row_end(line, kernel, body, out)
+def blur_along_x(image, kernel, radius, left, first, last, block):
+    """block[y, x] = Σ_j g[j] · image[first + y, left + x + j − n],  j = 0 … 2n in this order, mirrored outside.
 
-
-@njit(cache=True)
-def blur_column(rows, kernel, radius, width, out):
-    """out[x] = g[n] · row_n[x] + Σ_j g[n + j] · (row_{n+j}[x] + row_{n−j}[x]),  j = 1 … n in this order.
-
-    Fused but in the last `width` mod 8 columns.  `rows` is (2n + 1, _STRIP).
+    Fused but in the last W mod 4 columns.
     """
     compiled_apart()
+    h, w = image.shape
     n = len(radius)
-    if n <= 1 or len(kernel) == 1:
-        short_column(rows, kernel, out)
-        return
-    body = min(width - width % 8, len(out))
-    flat = rows.reshape(-1)
-    for x in range(body):
-        total = flat[x + n * _STRIP] * kernel[n]
-        for j in range(n):
-            pair = flat[x + (n + 1) * _STRIP + j * _STRIP] + flat[x + (n - 1) * _STRIP - j * _STRIP]
-            total = fma(pair, kernel[n + 1 + j], total)
-        out[x] = total
-    column_end(rows, kernel, body, out)
+    right = min(left + _STRIP, w)
+    body = min(right, w - w % 4) - left
+    line = np.empty(_STRIP + 2 * n, np.float32)
+    inside = left >= n and right + n <= w
+    for y in range(first, last):
+        row, result = image[mirror(y, h)], block[y - first, :right - left]
+        if n <= 2 or len(kernel) == 1:
+            cut_line(row, left - len(kernel) // 2, line[:right - left + len(kernel) - 1])
+            short_row(line, kernel, w - left, result)
+            continue
+        if not inside:
+            cut_line(row, left - n, line[:right - left + 2 * n])
+        source = row[left - n:right + n] if inside else line[:right - left + 2 * n]
+        for x in range(body):
+            total = source[x] * kernel[0]
+            for j in range(1, 2 * n + 1):
+                total = fma(source[x + j], kernel[j], total)
+            result[x] = total
+        if body < right - left:
+            row_end(source, kernel, body, result)
+
+
+@njit(cache=True)
+def blur_along_y(block, kernel, radius, left, first, last, out):
+    """out[y, left + x] = g[n] · row_n[x] + Σ_j g[n + j] · (row_{n+j}[x] + row_{n−j}[x]),  j = 1 … n in this order.
+
+    row_k is block[y − first + k].  Fused but in the last W mod 8 columns.
+    """
+    compiled_apart()
+    n, w = len(radius), out.shape[1]
+    right = min(left + _STRIP, w)
+    body = min(right, w - w % 8) - left
+    for y in range(first, last):
+        result, rows = out[y, left:right], block[y - first:y - first + 2 * n + 1]
+        if n <= 1 or len(kernel) == 1:
+            short_column(rows, kernel, result)
+            continue
+        flat = rows.reshape(-1)
+        for x in range(body):
+            total = flat[x + n * _STRIP] * kernel[n]
+            for j in range(n):
+                pair = flat[x + (n + 1) * _STRIP + j * _STRIP] + flat[x + (n - 1) * _STRIP - j * _STRIP]
+                total = fma(pair, kernel[n + 1 + j], total)
+            result[x] = total
+        if body < right - left:
+            column_end(rows, kernel, body, result)
 
 
 @njit(cache=True)
@@ -98,8 +107,9 @@ def mirror(i, n):
     """Reflect-101: index i of an endless mirror of n pixels, edge pixels not repeated."""
     if n == 1:
         return 0
-    i = abs(i) % (2 * n - 2)
-    return min(i, 2 * n - 2 - i)
+    while i < 0 or i >= n:
+        i = -i if i < 0 else 2 * n - 2 - i
+    return i
 
 
 @njit(cache=True)
@@ -107,9 +117,9 @@ def cut_line(row, start, line):
     """line[x] = row[start + x], mirrored where that lies outside."""
     w, n = len(row), len(line)
     head, tail = min(max(-start, 0), n), max(min(w - start, n), 0)
-    inside = row[start + head:start + tail]
-    for x in range(len(inside)):
-        line[head + x] = inside[x]
+    source, target = row[start + head:start + tail], line[head:tail]
+    for x in range(len(target)):
+        target[x] = source[x]
     for x in range(head):
         line[x] = row[mirror(start + x, w)]
     for x in range(tail, n):
@@ -117,10 +127,14 @@ def cut_line(row, start, line):
 
 
 @njit(cache=True)
-def subtract(after, before, difference):
-    """Write difference = after − before."""
-    for x in range(len(difference)):
-        difference[x] = after[x] - before[x]
+def subtract(after, before, left, first, last, difference):
+    """Write difference = after − before on rows first … last − 1 of the strip that starts at column `left`."""
+    compiled_apart()
+    right = min(left + _STRIP, after.shape[1])
+    for y in range(first, last):
+        a, b, result = after[y, left:right], before[y, left:right], difference[y, left:right]
+        for x in range(len(result)):
+            result[x] = a[x] - b[x]
 
 
 @njit(cache=True)
