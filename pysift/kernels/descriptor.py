@@ -16,12 +16,13 @@ import math
 import numpy as np
 from numba import njit
 
-from pysift.kernels.arithmetic import HALF, atan2_degrees, exp_table, fma, magnitude, round_half_even
+from pysift.kernels.arithmetic import HALF, atan2_degrees, compiled_apart, exp_table, fma, magnitude, round_half_even
 
 _TURN = np.float32(360.0)
 _FLAT = np.float32(np.finfo(np.float32).eps)
 _RADIANS = np.float32(math.pi / 180)
 _SQRT2 = np.float32(math.sqrt(2.0))
+_BATCH = 256                                              # samples whose shares the innermost cache holds
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -34,7 +35,7 @@ def describe_each(levels, layer, frames, grid, out, first, last):
         turn = _TURN - frames[i, 3]
         turn = np.float32(0) if abs(turn - _TURN) < _FLAT else turn          # counter-clockwise, y up
         count = _sample(levels[layer[i]], frames[i], turn, grid, samples)
-        _vote(samples[:, :count], turn, grid, out[i])
+        _vote(samples, count, turn, grid, out[i])
 
 
 @njit(cache=True, error_model="numpy")
@@ -67,23 +68,26 @@ def _sample(level, frame, turn, grid, samples):
         first, last = _columns(cos, sin, across, along, d, max(-reach, 1 - col), min(reach, w - 2 - col))
         n = max(last - first + 1, 0)
         x = col + first
-        here = samples[:, count:count + n]
+        # each row of `samples` is sliced by itself: only then does the compiler know it as contiguous
+        cell_row, cell_col, weight = (samples[0, count:count + n], samples[1, count:count + n],
+                                      samples[4, count:count + n])
         for k in range(n):
             j = np.float32(first + k)
             u, v = fma(j, cos, -across), fma(j, sin, along)
-            here[0, k], here[1, k], here[4, k] = v + half - HALF, u + half - HALF, fma(u, u, v * v) * exponent
-        above, below = level[row + i - 1, x:x + n], level[row + i + 1, x:x + n]
-        left, right = level[row + i, x - 1:x - 1 + n], level[row + i, x + 1:x + 1 + n]
+            cell_row[k], cell_col[k], weight[k] = v + half - HALF, u + half - HALF, fma(u, u, v * v) * exponent
+        dy, above, below = samples[2, count:count + n], level[row + i - 1, x:x + n], level[row + i + 1, x:x + n]
         for k in range(n):
-            here[2, k] = above[k] - below[k]
+            dy[k] = above[k] - below[k]
+        dx, left, right = (samples[3, count:count + n], level[row + i, x - 1:x - 1 + n],
+                           level[row + i, x + 1:x + 1 + n])
         for k in range(n):
-            here[3, k] = right[k] - left[k]
+            dx[k] = right[k] - left[k]
         count += n
+    angle, length, weight = samples[2, :count], samples[3, :count], samples[4, :count]
     for k in range(count):
-        dy, dx = samples[2, k], samples[3, k]
-        samples[2, k], samples[3, k] = atan2_degrees(dy, dx), magnitude(dx, dy)
+        angle[k], length[k] = atan2_degrees(angle[k], length[k]), magnitude(length[k], angle[k])
     for k in range(count):
-        samples[4, k] = exp_table(samples[4, k])
+        weight[k] = exp_table(weight[k])
     return count
 
 
@@ -116,7 +120,7 @@ def _inside(j, cos, sin, across, along, d):
 
 
 @njit(cache=True, error_model="numpy")
-def _vote(samples, turn, grid, out):
+def _vote(samples, count, turn, grid, out):
     """Share each gradient among its two nearest rows, columns and angle bins, trilinearly.
 
     The histogram has a cell of margin on every side, for shares that fall outside the grid, and two
@@ -124,36 +128,53 @@ def _vote(samples, turn, grid, out):
     lanes) votes the last product is fused into the bin, as cv2 does.
     """
     d, n, _, _, lanes = grid
-    bins_per_degree = np.float32(n) / _TURN
     stride = n + 2
-    down = (d + 2) * stride
-    guard = 1                                             # an angle of −1 reaches one bin below the first
+    guard, down = 1, (d + 2) * stride                     # an angle of −1 reaches one bin below the first
     histogram = np.zeros(guard + (d + 2) * down, np.float32)
-    count = samples.shape[1]
-    rows, cols, angles, lengths, weights = samples
-    for k in range(count):
-        angle_bin = (angles[k] - turn) * bins_per_degree
-        r, c, o = np.floor(rows[k]), np.floor(cols[k]), np.floor(angle_bin)
-        fr, fc, fo = rows[k] - r, cols[k] - c, angle_bin - o
-        bin_ = np.int32(o)
-        bin_ = bin_ + n if bin_ < 0 else bin_
-        bin_ = bin_ - n if bin_ >= n else bin_
-        length = lengths[k] * weights[k]
-        lower = length * fr
-        upper = length - lower
-        upper_right, lower_right = upper * fc, lower * fc
-        at = np.uint32(guard + (np.int32(r) + 1) * down + (np.int32(c) + 1) * stride + bin_)
-        fused = k >= count - count % lanes
-        _share(histogram, at, upper - upper_right, fo, fused)
-        _share(histogram, at + np.uint32(stride), upper_right, fo, fused)
-        _share(histogram, at + np.uint32(down), lower - lower_right, fo, fused)
-        _share(histogram, at + np.uint32(down + stride), lower_right, fo, fused)
+    places, parts = np.empty(_BATCH, np.int32), np.empty((5, _BATCH), np.float32)
+    upper_left, upper_right, lower_left, lower_right, fractions = parts
+    for first in range(0, count, _BATCH):
+        size = min(_BATCH, count - first)
+        _split(samples, first, size, turn, (d, n), places, parts)
+        for k in range(size):
+            at, fraction = np.uint32(guard + places[k]), fractions[k]
+            fused = first + k >= count - count % lanes
+            _share(histogram, at, upper_left[k], fraction, fused)
+            _share(histogram, at + np.uint32(stride), upper_right[k], fraction, fused)
+            _share(histogram, at + np.uint32(down), lower_left[k], fraction, fused)
+            _share(histogram, at + np.uint32(down + stride), lower_right[k], fraction, fused)
     for r in range(d):
         for c in range(d):
             bins = histogram[guard + (r + 1) * down + (c + 1) * stride:][:stride]
             bins[0] += bins[n]
             bins[1] += bins[n + 1]
             out[(r * d + c) * n:(r * d + c + 1) * n] = bins[:n]
+
+
+@njit(cache=True, error_model="numpy")
+def _split(samples, first, size, turn, grid, places, parts):
+    """Split each weighted length among four cells; where the first of them stands, and the angle's fraction."""
+    compiled_apart()
+    d, n = np.int32(grid[0]), np.int32(grid[1])
+    one, stride, down = np.int32(1), np.int32(n + 2), np.int32((d + 2) * (n + 2))
+    bins_per_degree = np.float32(n) / _TURN
+    last = first + size
+    rows, cols, angles = samples[0, first:last], samples[1, first:last], samples[2, first:last]
+    lengths, weights = samples[3, first:last], samples[4, first:last]
+    for k in range(size):
+        angle_bin = (angles[k] - turn) * bins_per_degree
+        r, c, o = np.floor(rows[k]), np.floor(cols[k]), np.floor(angle_bin)
+        bin_ = np.int32(o)
+        bin_ = bin_ + n if bin_ < 0 else bin_
+        bin_ = bin_ - n if bin_ >= n else bin_
+        places[k] = (np.int32(r) + one) * down + (np.int32(c) + one) * stride + bin_
+        right = cols[k] - c
+        length = lengths[k] * weights[k]
+        lower = length * (rows[k] - r)
+        upper = length - lower
+        ur, lr = upper * right, lower * right
+        parts[0, k], parts[1, k], parts[2, k], parts[3, k] = upper - ur, ur, lower - lr, lr
+        parts[4, k] = angle_bin - o
 
 
 @njit(cache=True)
