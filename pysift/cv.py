@@ -19,7 +19,7 @@ from pysift.image import check_mask, grey_levels
 from pysift.keypoints import Keypoints
 from pysift.params import SIFTParams
 from pysift.pipeline import check_memory, describe_on, find_keypoints
-from pysift.scalespace import Octave, build_scalespace
+from pysift.scalespace import Octave, borrowed_scalespace
 from pysift.selection import distinct, unmasked
 
 _CV_8U, _CV_32F, _NORM_L2 = 0, 5, 4
@@ -78,15 +78,17 @@ class SIFT:
         if isinstance(image, (list, tuple)):
             masks = [None] * len(image) if mask is None else mask
             return tuple(self.detect(i, m) for i, m in zip(image, masks, strict=True))
-        return to_cv2(self._detect(image, mask)[0])
+        with self._octaves(image) as octaves:
+            return to_cv2(self._find(octaves, image, mask))
 
     def detectAndCompute(self, image, mask=None, descriptors=None, useProvidedKeypoints=False):  # noqa: N802
         """Return keypoints and descriptors, (N, 128) in descriptorType, None where N is 0."""
         if useProvidedKeypoints:
             raise ValueError("useProvidedKeypoints=True has no keypoints to use from Python: "
                              "call compute(image, keypoints)")
-        keypoints, octaves = self._detect(image, mask)
-        return to_cv2(keypoints), self._describe(octaves, keypoints)
+        with self._octaves(image) as octaves:
+            keypoints = self._find(octaves, image, mask)
+            return to_cv2(keypoints), self._describe(octaves, keypoints)
 
     def compute(self, image, keypoints: Sequence, descriptors=None):
         """Describe the given cv2.KeyPoint objects.
@@ -98,26 +100,22 @@ class SIFT:
             pairs = [self.compute(i, k) for i, k in zip(image, keypoints, strict=True)]
             return tuple(k for k, _ in pairs), tuple(d for _, d in pairs)
         given = from_cv2(keypoints)
-        grey = self._grey(image)
-        params = self._params.replace(first_octave=int(min(given.octave.min(initial=0), 0)))
-        octaves = build_scalespace(grey, params) if len(given) else []
         # an angle of −1, cv2's "none", is used there as the number −1
         theta = np.deg2rad(np.array([k.angle for k in keypoints], np.float64))
-        return tuple(keypoints), self._describe(octaves, given.replace(theta=theta))
+        with self._octaves(image, first_octave=int(min(given.octave.min(initial=0), 0))) as octaves:
+            return tuple(keypoints), self._describe(octaves, given.replace(theta=theta))
 
-    def _grey(self, image) -> np.ndarray:
+    def _octaves(self, image, **changes):
         if isinstance(image, np.ndarray) and image.ndim >= 2:
             check_memory(image.shape[0], image.shape[1], self._params)
-        return grey_levels(image, order="bgr")
+        return borrowed_scalespace(grey_levels(image, order="bgr"), self._params.replace(**changes))
 
-    def _detect(self, image, mask) -> tuple[Keypoints, list[Octave]]:
-        grey = self._grey(image)
-        mask = check_mask(mask, grey.shape)
-        octaves = build_scalespace(grey, self._params)
+    def _find(self, octaves: list[Octave], image, mask) -> Keypoints:
+        mask = check_mask(mask, image.shape[:2])
         found = find_keypoints(octaves, self._params)
         found = found[distinct(found)]
         found = found[retain_best(found.response.tolist(), self._params.nfeatures)]
-        return found[unmasked(found, mask)], octaves
+        return found[unmasked(found, mask)]
 
     def _describe(self, octaves: list[Octave], keypoints: Keypoints) -> np.ndarray | None:
         if len(keypoints) == 0:

@@ -40,7 +40,7 @@ def find_extrema(dog: np.ndarray, params: SIFTParams = SIFTParams()) -> np.ndarr
     over(layers[0] * layers[1], _compare_six, dog, threshold, params.border, promising, grain=64)
     layer, y, x = np.unravel_index(np.flatnonzero(promising), layers)
     candidates = np.stack([layer + 1, y, x], axis=1).astype(np.int32)
-    return candidates[_are_extrema(dog, candidates)]
+    return candidates[np.concatenate(over(len(candidates), _are_extrema, dog, candidates, grain=512))]
 
 
 @njit(cache=True, nogil=True)
@@ -68,12 +68,12 @@ def _compare_six(dog, threshold, border, promising, first, last):
 
 
 @njit(cache=True, nogil=True)
-def _are_extrema(dog, candidates):
-    """Return which candidates (N, 3) pass `is_extremum`, (N,) bool."""
-    passed = np.empty(len(candidates), np.bool_)
-    for i in range(len(candidates)):
+def _are_extrema(dog, candidates, first, last):
+    """Return which of the candidates first … last − 1 of (N, 3) pass `is_extremum`, (last − first,) bool."""
+    passed = np.empty(last - first, np.bool_)
+    for i in range(first, last):
         layer, y, x = candidates[i]
-        passed[i] = is_extremum(dog, layer, y, x)
+        passed[i - first] = is_extremum(dog, layer, y, x)
     return passed
 
 

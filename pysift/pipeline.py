@@ -18,7 +18,7 @@ from pysift.keypoints import Features, Keypoints
 from pysift.orientation import assign_orientations
 from pysift.params import SIFTParams
 from pysift.refine import KEPT, Refined, refine
-from pysift.scalespace import Octave, build_scalespace
+from pysift.scalespace import Octave, borrowed_scalespace
 from pysift.selection import distinct, strongest, unmasked
 
 
@@ -54,9 +54,9 @@ def sift(image, params: SIFTParams = SIFTParams(), *, mask=None, intensity_range
     (0, 128)
     """
     grey, mask = read(image, mask, params, intensity_range)
-    octaves = build_scalespace(grey, params)
-    keypoints = select(find_keypoints(octaves, params), params, mask)
-    return Features(keypoints, describe_on(octaves, keypoints, params))
+    with borrowed_scalespace(grey, params) as octaves:
+        keypoints = select(find_keypoints(octaves, params), params, mask)
+        return Features(keypoints, describe_on(octaves, keypoints, params))
 
 
 def detect(image, params: SIFTParams = SIFTParams(), *, mask=None, intensity_range=None) -> Keypoints:
@@ -66,7 +66,8 @@ def detect(image, params: SIFTParams = SIFTParams(), *, mask=None, intensity_ran
     Keypoints(N=0)
     """
     grey, mask = read(image, mask, params, intensity_range)
-    return select(find_keypoints(build_scalespace(grey, params), params), params, mask)
+    with borrowed_scalespace(grey, params) as octaves:
+        return select(find_keypoints(octaves, params), params, mask)
 
 
 def describe(image, keypoints: Keypoints, params: SIFTParams = SIFTParams(), *, intensity_range=None) -> np.ndarray:
@@ -90,7 +91,8 @@ def describe(image, keypoints: Keypoints, params: SIFTParams = SIFTParams(), *, 
     (2, 128)
     """
     grey, _ = read(image, None, params, intensity_range)
-    return describe_on(build_scalespace(grey, params), keypoints, params)
+    with borrowed_scalespace(grey, params) as octaves:
+        return describe_on(octaves, keypoints, params)
 
 
 class Finds(NamedTuple):
@@ -114,7 +116,8 @@ def search(octave: Octave, params: SIFTParams) -> Finds:
 
 def find_keypoints(octaves: list[Octave], params: SIFTParams) -> Keypoints:
     """Steps 2 to 4 on every octave: all keypoints, unsorted."""
-    return Keypoints.concatenate([search(octave, params).keypoints for octave in octaves])
+    large = [octave for octave in octaves if min(octave.dog.shape[1:]) > 2 * params.border]
+    return Keypoints.concatenate([search(octave, params).keypoints for octave in large])
 
 
 def to_input_frame(octave: int, refined: Refined, index: np.ndarray, angle: np.ndarray) -> Keypoints:

@@ -8,21 +8,24 @@ Level i of an octave carries the blur σ₀·2^(i/S) in that octave's pixels; D_
 levels run over 0 … 255 as float32 throughout, as in cv2, and each sum is taken in cv2's order with
 cv2's fused multiply-adds (docs/deviations.md, 8), so that every pixel is equal to the bit.
 
-imports: params, threads, kernels.arithmetic, kernels.blur          Reads  image.grey_levels
+imports: params, threads, kernels.blur, kernels.upsample          Reads  image.grey_levels
 """
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
-from pysift.kernels.arithmetic import HALF
 from pysift.kernels.blur import blur_rows
+from pysift.kernels.upsample import double_rows
 from pysift.params import SIFTParams
-from pysift.threads import over
+from pysift.threads import get_num_threads, over
 
-_NEAR, _FAR = np.float32(0.75), np.float32(0.25)
+_KEPT = 256 << 20                                   # bytes
+_spare: list[np.ndarray] = []                       # the buffer of the last call, if it is free
+_WAVE = 96                                        # rows of a level at a time
 _GRAIN = 1 << 15                                    # pixels that are worth a thread
 
 
@@ -52,30 +55,98 @@ def build_scalespace(grey: np.ndarray, params: SIFTParams = SIFTParams()) -> lis
     >>> [octave.levels.shape for octave in build_scalespace(np.zeros((20, 30), np.float32))]
     [(6, 40, 60), (6, 20, 30), (6, 10, 15), (6, 5, 7)]
     """
+    return _build(grey, params, np.empty(_n_values(grey, params), np.float32))
+
+
+@contextmanager
+def borrowed_scalespace(grey: np.ndarray, params: SIFTParams = SIFTParams()) -> Iterator[list[Octave]]:
+    """Lend the scale space of an image for the length of a `with` block; its memory serves the next call too.
+
+    Fresh memory is handed out by the system page by page, which takes as long as the blurs that fill it.
+    One buffer is kept, of at most 256 MiB.
+
+    >>> with borrowed_scalespace(np.zeros((20, 30), np.float32)) as octaves:
+    ...     len(octaves)
+    4
+    """
+    needed = _n_values(grey, params)
+    try:
+        memory = _spare.pop()                               # atomic: two threads never get the same
+    except IndexError:
+        memory = np.empty(0, np.float32)
+    if memory.size < needed:
+        memory = np.empty(needed, np.float32)
+    try:
+        yield _build(grey, params, memory)
+    finally:
+        if memory.nbytes <= _KEPT and not _spare:
+            _spare.append(memory)
+
+
+def _sizes(grey: np.ndarray, params: SIFTParams) -> list[tuple[int, int]]:
+    """Height and width of every octave."""
+    height, width = (side * 2 ** -params.first_octave for side in grey.shape)
+    return [(height >> o, width >> o) for o in range(params.n_octaves(*grey.shape))]
+
+
+def _n_values(grey: np.ndarray, params: SIFTParams) -> int:
+    return sum(h * w for h, w in _sizes(grey, params)) * (2 * params.n_levels - 1)
+
+
+def _build(grey: np.ndarray, params: SIFTParams, memory: np.ndarray) -> list[Octave]:
+    """Build every octave in a flat buffer."""
     octaves: list[Octave] = []
     kernels = [gaussian_kernel(sigma, params) for sigma in params.level_sigmas()]
-    n_octaves = params.n_octaves(*grey.shape)
-    level = base_image(grey, params) if n_octaves else grey
-    for o in range(n_octaves):
-        if o > 0:
-            level = downsample(octaves[-1].levels[params.n_octave_layers])
-        levels = np.empty((params.n_levels, *level.shape), np.float32)
-        dog = np.empty((params.n_levels - 1, *level.shape), np.float32)
-        levels[0] = level
-        for i in range(1, params.n_levels):
-            blur(levels[i - 1], kernels[i], out=levels[i], difference=dog[i - 1])
+    used = 0
+    for o, (height, width) in enumerate(_sizes(grey, params)):
+        planes = memory[used:used + (2 * params.n_levels - 1) * height * width].reshape(-1, height, width)
+        used += planes.size
+        levels, dog = planes[:params.n_levels], planes[params.n_levels:]
+        if o == 0:
+            base_image(grey, params, out=levels[0], scratch=dog[0])
+        else:
+            levels[0] = downsample(octaves[-1].levels[params.n_octave_layers])
+        band = max(height // get_num_threads(), _GRAIN // max(width, 1))
+        over(height, _fill_band, levels, dog, kernels[1:], grain=band)
         octaves.append(Octave(o + params.first_octave, levels, dog))
     return octaves
 
 
-def base_image(grey: np.ndarray, params: SIFTParams = SIFTParams()) -> np.ndarray:
+def _fill_band(levels: np.ndarray, dog: np.ndarray, kernels: list[np.ndarray], first: int, last: int) -> None:
+    """Fill levels 1 … and the differences on rows first … last − 1.
+
+    96 rows of one level, then of the next, while the cache still holds what it reads: level i lags behind
+    level 0 by the half-widths of the kernels up to it.  At its ends a band also computes the rows that later
+    levels reach for; where two bands meet, both write the same numbers.
+    """
+    height = levels.shape[1]
+    halves = [len(kernel) // 2 for kernel in kernels]
+    beyond = [sum(halves[i + 1:]) for i in range(len(kernels))]
+    done = [max(first - rows, 0) for rows in beyond]
+    ends = [min(last + rows, height) for rows in beyond]
+    ready = first
+    while done[-1] < ends[-1]:
+        ready += _WAVE
+        reach = ready
+        for i, kernel in enumerate(kernels):
+            reach = height if reach >= height else reach - halves[i]
+            stop = min(reach, ends[i])
+            if stop > done[i]:
+                run_blur(levels[i], kernel, levels[i + 1], dog[i], done[i], stop)
+                done[i] = stop
+
+
+def base_image(grey: np.ndarray, params: SIFTParams = SIFTParams(), out: np.ndarray | None = None,
+               scratch: np.ndarray | None = None) -> np.ndarray:
     """Level 0 of the first octave: the image, doubled if first_octave is −1, blurred to σ₀.
+
+    `out` is where to write it, `scratch` where to double it, both of its shape and optional.
 
     >>> base_image(np.zeros((20, 30), np.float32)).shape
     (40, 60)
     """
-    image = upsample(grey, params) if params.first_octave < 0 else grey
-    return blur(image, gaussian_kernel(params.base_sigma(), params))
+    image = upsample(grey, params, scratch) if params.first_octave < 0 else grey
+    return blur(image, gaussian_kernel(params.base_sigma(), params), out)
 
 
 def gaussian_kernel(sigma: float, params: SIFTParams = SIFTParams()) -> np.ndarray:
@@ -92,7 +163,7 @@ def gaussian_kernel(sigma: float, params: SIFTParams = SIFTParams()) -> np.ndarr
     return (taps / taps.sum()).astype(np.float32)
 
 
-def upsample(image: np.ndarray, params: SIFTParams = SIFTParams()) -> np.ndarray:
+def upsample(image: np.ndarray, params: SIFTParams = SIFTParams(), out: np.ndarray | None = None) -> np.ndarray:
     """Double an image by linear interpolation, (H, W) → (2H, 2W).
 
     Precise:     even 2i ← s[i],                        odd 2i + 1 ← (s[i] + s[i+1]) / 2
@@ -105,43 +176,9 @@ def upsample(image: np.ndarray, params: SIFTParams = SIFTParams()) -> np.ndarray
     (array([0., 2., 4., 4.], dtype=float32), array([0., 1., 3., 4.], dtype=float32))
     """
     h, w = image.shape
-    out = np.empty((2 * h, 2 * w), np.float32)
-    over(h, _double_rows, image, params.precise_upscale, out, grain=1 + _GRAIN // max(w, 1))
+    out = np.empty((2 * h, 2 * w), np.float32) if out is None else out
+    over(h, double_rows, image, params.precise_upscale, out, grain=1 + _GRAIN // max(w, 1))
     return out
-
-
-@njit(cache=True, nogil=True)
-def _double_rows(image, precise, out, first, last):
-    """Write rows 2·first … 2·last − 1 of `out`: each row doubled along x, then the two between rows."""
-    h, w = image.shape
-    above, here, below = np.empty(2 * w, np.float32), np.empty(2 * w, np.float32), np.empty(2 * w, np.float32)
-    for y in range(first, last):
-        _double(image[y], precise, here)
-        _double(image[min(y + 1, h - 1)], precise, below)
-        even, odd = out[2 * y], out[2 * y + 1]
-        if precise:
-            even[:] = here
-            _mix(here, below, HALF, HALF, odd)
-        else:
-            _double(image[max(y - 1, 0)], precise, above)
-            _mix(above, here, _FAR, _NEAR, even)
-            _mix(here, below, _NEAR, _FAR, odd)
-
-
-@njit(cache=True)
-def _double(row, precise, out):
-    """(W,) → (2W,), the formulas of `upsample` along one axis."""
-    w = len(row)
-    for x in range(w):
-        here, after = row[x], row[min(x + 1, w - 1)]
-        out[2 * x] = here if precise else row[max(x - 1, 0)] * _FAR + here * _NEAR
-        out[2 * x + 1] = (here + after) * HALF if precise else here * _NEAR + after * _FAR
-
-
-@njit(cache=True)
-def _mix(a, b, of_a, of_b, out):
-    for x in range(len(out)):
-        out[x] = a[x] * of_a + b[x] * of_b
 
 
 def downsample(image: np.ndarray) -> np.ndarray:
@@ -175,8 +212,13 @@ def blur(image: np.ndarray, kernel: np.ndarray, out: np.ndarray | None = None,
     h, w = image.shape
     out = np.empty_like(image) if out is None else out
     difference = np.empty((0, w), np.float32) if difference is None else difference
-    alone = np.ones(1, np.float32)                                  # a single pixel is its own blur
-    along_x, along_y = kernel if w > 1 else alone, kernel if h > 1 else alone
-    grain = 1 + _GRAIN // max(w, 1)
-    over(h, blur_rows, image, along_x, along_y, (0,) * (len(kernel) // 2), out, difference, grain=grain)
+    over(h, run_blur, image, kernel, out, difference, grain=1 + _GRAIN // max(w, 1))
     return out
+
+
+def run_blur(image: np.ndarray, kernel: np.ndarray, out: np.ndarray, difference: np.ndarray,
+             first: int, last: int) -> None:
+    """Blur rows first … last − 1 on this thread, as `blur`; a `difference` without rows is left out."""
+    alone = np.ones(1, np.float32)                                  # a single pixel is its own blur
+    along_x, along_y = kernel if image.shape[1] > 1 else alone, kernel if image.shape[0] > 1 else alone
+    blur_rows(image, along_x, along_y, (0,) * (len(kernel) // 2), out, difference, first, last)

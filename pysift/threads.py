@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from numbers import Integral
 
 _CHUNKS_PER_THREAD = 4               # so that a thread with hard chunks is not waited for too long
@@ -56,7 +57,24 @@ def over(n: int, kernel: Callable, *args, grain: int = 1) -> list:
     if _threads == 1 or pieces == 1:
         return [kernel(*args, 0, n)]
     bounds = [n * i // pieces for i in range(pieces + 1)]
+    results: list = [None] * pieces
+    next_piece = count()
+
+    def work() -> None:
+        while (i := next(next_piece)) < pieces:
+            results[i] = kernel(*args, bounds[i], bounds[i + 1])
+
+    helpers = [_pool().submit(work) for _ in range(min(_threads, pieces) - 1)]
+    try:
+        work()                                       # the caller is one of the threads
+    finally:
+        for helper in helpers:
+            helper.result()
+    return results
+
+
+def _pool() -> ThreadPoolExecutor:
     key = (os.getpid(), _threads)
     if key not in _pools:
-        _pools[key] = ThreadPoolExecutor(_threads, thread_name_prefix="pysift")
-    return list(_pools[key].map(lambda a, b: kernel(*args, a, b), bounds[:-1], bounds[1:]))
+        _pools[key] = ThreadPoolExecutor(_threads - 1, thread_name_prefix="pysift")
+    return _pools[key]

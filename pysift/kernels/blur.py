@@ -1,6 +1,6 @@
 """The separable blur of step 1.
 
-    strip of 384 columns → rows blurred along x, into a block that the innermost cache holds
+    strip of 512 columns → rows blurred along x, into a block that the innermost cache holds
                          → each output row from the 2n + 1 block rows about it → its difference
 
 The radius travels as a tuple of n zeros: the length of a tuple is part of its type, so numba compiles each
@@ -18,7 +18,7 @@ from numba import njit
 
 from pysift.kernels.arithmetic import compiled_apart, fma
 
-_STRIP = 384                                        # columns, a multiple of 8
+_STRIP = 512                                        # columns, a multiple of 8
 _BLOCK = 64                                         # rows
 
 
@@ -31,7 +31,7 @@ def blur_rows(image, along_x, along_y, radius, out, difference, first, last):
     """
     h, w = image.shape
     ny = len(along_y) // 2
-    block = np.empty((_BLOCK + 2 * ny, _STRIP), np.float32)
+    block = whole_lines(_BLOCK + 2 * ny)
     for left in range(0, w, _STRIP):
         ready = first - ny                                           # rows before this one stand in the block
         for top in range(first, last, _BLOCK):
@@ -43,6 +43,14 @@ def blur_rows(image, along_x, along_y, radius, out, difference, first, last):
             blur_along_y(block, along_y, radius, left, top, bottom, out)
             if len(difference) > 0:
                 subtract(out, image, left, top, bottom, difference)
+
+
+@njit(cache=True)
+def whole_lines(rows):
+    """Return an empty (rows, _STRIP) float32 array that starts on a cache line; loads across two cost double."""
+    values = np.empty(rows * _STRIP + 16, np.float32)
+    skip = -(values.ctypes.data // 4) % 16
+    return values[skip:skip + rows * _STRIP].reshape(rows, _STRIP)
 
 
 @njit(cache=True)

@@ -1,0 +1,48 @@
+"""Doubling of step 1: linear interpolation along x, then along y, two rows at a time.
+
+The formulas stand in scalespace.upsample.
+
+imports: kernels.arithmetic
+"""
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from pysift.kernels.arithmetic import HALF
+
+_NEAR, _FAR = np.float32(0.75), np.float32(0.25)
+
+
+@njit(cache=True, nogil=True)
+def double_rows(image, precise, out, first, last):
+    """Write rows 2·first … 2·last − 1 of `out`: each row doubled along x, then the two between rows."""
+    h, w = image.shape
+    above, here, below = np.empty(2 * w, np.float32), np.empty(2 * w, np.float32), np.empty(2 * w, np.float32)
+    for y in range(first, last):
+        _double(image[y], precise, here)
+        _double(image[min(y + 1, h - 1)], precise, below)
+        even, odd = out[2 * y], out[2 * y + 1]
+        if precise:
+            even[:] = here
+            _mix(here, below, HALF, HALF, odd)
+        else:
+            _double(image[max(y - 1, 0)], precise, above)
+            _mix(above, here, _FAR, _NEAR, even)
+            _mix(here, below, _NEAR, _FAR, odd)
+
+
+@njit(cache=True)
+def _double(row, precise, out):
+    """(W,) → (2W,), the formulas of `upsample` along one axis."""
+    w = len(row)
+    for x in range(w):
+        here, after = row[x], row[min(x + 1, w - 1)]
+        out[2 * x] = here if precise else row[max(x - 1, 0)] * _FAR + here * _NEAR
+        out[2 * x + 1] = (here + after) * HALF if precise else here * _NEAR + after * _FAR
+
+
+@njit(cache=True)
+def _mix(a, b, of_a, of_b, out):
+    for x in range(len(out)):
+        out[x] = a[x] * of_a + b[x] * of_b
