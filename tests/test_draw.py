@@ -222,8 +222,7 @@ def test_rays_of_a_ramp_that_brightens_along_theta_point_along_it():
         ax = panels(story()._replace(descriptor=d))[5]
         rays = np.array(polylines(ax))
         lengths = np.hypot(*(rays[:, 1] - rays[:, 0]).T)
-        assert 0.4 < lengths.max() < 0.5                                # rays of neighbouring cells do not touch
-        np.testing.assert_allclose(lengths, lengths.max() * d.ravel() / d.max(), atol=1e-6)
+        np.testing.assert_allclose(lengths, 0.45 * d.ravel() / d.max(), atol=1e-6)       # short of half a cell
         np.testing.assert_allclose((rays[:, 1] - rays[:, 0]).sum(0) / lengths.sum(), direction, atol=1e-3)
         np.testing.assert_allclose(rays[::8, 0], [[col, row] for row in range(4) for col in range(4)])
         assert ax.get_ylim()[0] > ax.get_ylim()[1]
