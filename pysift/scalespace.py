@@ -12,6 +12,7 @@ imports: params, threads, kernels.blur, kernels.upsample          Reads  image.g
 """
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from pysift.params import SIFTParams
 from pysift.threads import get_num_threads, over
 
 _KEPT = 256 << 20                                   # bytes
-_spare: list[np.ndarray] = []                       # the buffer of the last call, if it is free
+_spare: deque[np.ndarray] = deque(maxlen=1)         # the buffer of the last call, if it is free
 _WAVE = 96                                        # rows of a level at a time
 _GRAIN = 1 << 15                                    # pixels that are worth a thread
 
@@ -79,7 +80,7 @@ def borrowed_scalespace(grey: np.ndarray, params: SIFTParams = SIFTParams()) -> 
     try:
         yield _build(grey, params, memory)
     finally:
-        if memory.nbytes <= _KEPT and not _spare:
+        if memory.nbytes <= _KEPT:
             _spare.append(memory)
 
 
@@ -117,7 +118,7 @@ def _fill_band(levels: np.ndarray, dog: np.ndarray, kernels: list[np.ndarray], f
 
     96 rows of one level, then of the next, while the cache still holds what it reads: level i lags behind
     level 0 by the half-widths of the kernels up to it.  At its ends a band also computes the rows that later
-    levels reach for; where two bands meet, both write the same numbers.
+    levels reach for; where two bands meet, both write the same numbers, each pixel once.
     """
     height = levels.shape[1]
     halves = [len(kernel) // 2 for kernel in kernels]

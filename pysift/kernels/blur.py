@@ -198,6 +198,7 @@ def short_column(rows, kernel, out):
     """A column blurred by 1 or 3 taps; cv2 fuses them in every column."""
     n = len(kernel) // 2
     for x in range(len(out)):
-        out[x] = rows[n, x] * kernel[n]
+        total = rows[n, x] * kernel[n]
         if n == 1:
-            out[x] = fma(rows[0, x] + rows[2, x], kernel[2], out[x])
+            total = fma(rows[0, x] + rows[2, x], kernel[2], total)
+        out[x] = total                               # once: a neighbouring band may be reading the same row
