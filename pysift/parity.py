@@ -157,8 +157,7 @@ def opencv_scalespace(cv2, grey: np.ndarray, params: SIFTParams) -> list[Octave]
         levels = [level]
         for sigma in params.level_sigmas()[1:]:
             levels.append(cv2.GaussianBlur(levels[-1], (0, 0), sigmaX=sigma, sigmaY=sigma))
-        dog = np.stack([cv2.subtract(b, a) for a, b in zip(levels, levels[1:])])
-        octaves.append(Octave(o + params.first_octave, np.stack(levels), dog))
+        octaves.append(Octave(o + params.first_octave, np.stack(levels)))
     return octaves
 
 
@@ -190,7 +189,7 @@ def _scalespace_stages(cv2, image: np.ndarray, grey: np.ndarray, ours: list[Octa
     for i in range(params.n_levels):
         yield _arrays(f"level {i}", [o.levels[i] for o in theirs], [o.levels[i] for o in ours])
     yield _arrays("difference", [o.dog for o in theirs], [o.dog for o in ours])
-    pairs = [(opencv_candidates(cv2, o.dog, params), find_extrema(p.dog, params)) for o, p in zip(theirs, ours)]
+    pairs = [(opencv_candidates(cv2, o.dog, params), find_extrema(p.levels, params)) for o, p in zip(theirs, ours)]
     their_rows, our_rows = zip(*pairs)
     yield _rows("candidates", _numbered(their_rows), _numbered(our_rows))
 

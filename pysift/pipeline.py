@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pysift.descriptor import describe_octave, normalise
-from pysift.extrema import find_extrema
+from pysift.extrema import find_extrema, in_order, scanner
 from pysift.image import check_mask, grey_levels
 from pysift.keypoints import Features, Keypoints
 from pysift.orientation import assign_orientations
@@ -54,7 +54,7 @@ def sift(image, params: SIFTParams = SIFTParams(), *, mask=None, intensity_range
     (0, 128)
     """
     grey, mask = read(image, mask, params, intensity_range)
-    with borrowed_scalespace(grey, params) as octaves:
+    with borrowed_scalespace(grey, params, scanner(params)) as octaves:
         keypoints = select(find_keypoints(octaves, params), params, mask)
         return Features(keypoints, describe_on(octaves, keypoints, params))
 
@@ -66,7 +66,7 @@ def detect(image, params: SIFTParams = SIFTParams(), *, mask=None, intensity_ran
     Keypoints(N=0)
     """
     grey, mask = read(image, mask, params, intensity_range)
-    with borrowed_scalespace(grey, params) as octaves:
+    with borrowed_scalespace(grey, params, scanner(params)) as octaves:
         return select(find_keypoints(octaves, params), params, mask)
 
 
@@ -105,9 +105,9 @@ class Finds(NamedTuple):
 
 
 def search(octave: Octave, params: SIFTParams) -> Finds:
-    """Steps 2 to 4 on one octave."""
-    candidates = find_extrema(octave.dog, params)
-    refined = refine(octave.dog, candidates, params)
+    """Steps 2 to 4 on one octave; step 2 may have been done while the octave was built."""
+    candidates = in_order(octave.seen) if octave.seen else find_extrema(octave.levels, params)
+    refined = refine(octave.levels, candidates, params)
     kept = refined.kept
     index, angle = assign_orientations(octave.levels, kept.layer, kept.row, kept.col, kept.sigma, params)
     source = np.flatnonzero(refined.status == KEPT)[index]
@@ -116,7 +116,7 @@ def search(octave: Octave, params: SIFTParams) -> Finds:
 
 def find_keypoints(octaves: list[Octave], params: SIFTParams) -> Keypoints:
     """Steps 2 to 4 on every octave: all keypoints, unsorted."""
-    large = [octave for octave in octaves if min(octave.dog.shape[1:]) > 2 * params.border]
+    large = [octave for octave in octaves if min(octave.levels.shape[1:]) > 2 * params.border]
     return Keypoints.concatenate([search(octave, params).keypoints for octave in large])
 
 
@@ -157,14 +157,13 @@ def describe_on(octaves: list[Octave], keypoints: Keypoints, params: SIFTParams)
 def peak_bytes(height: int, width: int, params: SIFTParams = SIFTParams()) -> int:
     """Bytes that a call needs at its peak, the image itself not counted.
 
-    The first octave has 4^−o_min·H·W pixels and all octaves together 4/3 of them, each S + 3 levels and
-    S + 2 differences of 4 bytes; two more planes serve the blur.
+    The first octave has 4^−o_min·H·W pixels and all octaves together 4/3 of them, each S + 3 levels of 4 bytes.
 
     >>> peak_bytes(480, 640) // 10**6
-    81
+    39
     """
     first = height * width * 4 ** -params.first_octave
-    return 4 * (first * 4 // 3 * (2 * params.n_octave_layers + 5) + 2 * first)
+    return 4 * (first * 4 // 3 * params.n_levels)
 
 
 def read(image, mask, params: SIFTParams, intensity_range) -> tuple[np.ndarray, np.ndarray | None]:

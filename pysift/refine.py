@@ -51,12 +51,12 @@ class Refined(NamedTuple):
         return Refined(*(column[self.status == KEPT] for column in self))
 
 
-def refine(dog: np.ndarray, candidates: np.ndarray, params: SIFTParams = SIFTParams()) -> Refined:
+def refine(levels: np.ndarray, candidates: np.ndarray, params: SIFTParams = SIFTParams()) -> Refined:
     """Refine the candidates of one octave.
 
     Parameters
     ----------
-    dog : (S + 2, H, W) float32, grey levels
+    levels : (S + 3, H, W) float32, grey levels; D_i = L_{i+1} − L_i
     candidates : (N, 3) int32, rows (layer, y, x)
     params : SIFTParams; reads max_steps, accept_offset [px], border [px], contrast_threshold, edge_threshold,
         sigma [px]
@@ -69,7 +69,8 @@ def refine(dog: np.ndarray, candidates: np.ndarray, params: SIFTParams = SIFTPar
 
     >>> z, y, x = np.mgrid[:5, :16, :16] - np.array([2.1, 8.0, 7.25]).reshape(3, 1, 1, 1)
     >>> bowl = np.float32(99 - 4 * z**2 - 3 * y**2 - 2 * x**2)
-    >>> r = refine(bowl, np.int32([[2, 8, 7]])).kept
+    >>> levels = np.cumsum(np.concatenate([np.zeros_like(bowl[:1]), bowl]), axis=0)        # D_i = bowl[i]
+    >>> r = refine(levels, np.int32([[2, 8, 7]])).kept
     >>> r.dx, r.dy.round(6), r.ds.round(6)
     (array([0.25], dtype=float32), array([0.], dtype=float32), array([0.1], dtype=float32))
     """
@@ -79,30 +80,38 @@ def refine(dog: np.ndarray, candidates: np.ndarray, params: SIFTParams = SIFTPar
     status = np.empty(n, np.int8)
     tests = (params.max_steps, params.border, np.float32(params.accept_offset),
              np.float32(params.contrast_threshold), np.float32(params.edge_threshold), np.float32(params.sigma))
-    over(n, _refine_each, dog, tests, cells, numbers, status, grain=256)
+    over(n, _refine_each, np.ascontiguousarray(levels), tests, cells, numbers, status, grain=256)
     return Refined(status, *cells.T.copy(), *numbers.T.copy())
 
 
 @njit(cache=True, error_model="numpy")
-def derivatives(dog, layer, y, x):
+def difference(levels, layer, y, x):
+    """D_layer = L_{layer+1} − L_layer at a pixel."""
+    return levels[layer + 1, y, x] - levels[layer, y, x]
+
+
+@njit(cache=True, error_model="numpy")
+def derivatives(levels, layer, y, x):
     """∇(D/255) and the Hessian of D/255 at a pixel, by central differences.
 
         D_x = (D₊ − D₋) / 2,   D_xx = D₊ + D₋ − 2D,   D_xy = (D₊₊ − D₊₋ − D₋₊ + D₋₋) / 4
 
     Returns (D_x, D_y, D_s), (D_xx, D_yy, D_ss, D_xy, D_xs, D_ys), all float32.
     """
-    before, here, after = dog[layer - 1], dog[layer], dog[layer + 1]
+    def d(i, j, k):
+        return difference(levels, layer + k, y + j, x + i)
+
     first, mixed = _FULL_RANGE * HALF, _FULL_RANGE * _QUARTER
-    twice = here[y, x] + here[y, x]
-    gradient = ((here[y, x + 1] - here[y, x - 1]) * first,
-                (here[y + 1, x] - here[y - 1, x]) * first,
-                (after[y, x] - before[y, x]) * first)
-    hessian = ((here[y, x + 1] + here[y, x - 1] - twice) * _FULL_RANGE,
-               (here[y + 1, x] + here[y - 1, x] - twice) * _FULL_RANGE,
-               (after[y, x] + before[y, x] - twice) * _FULL_RANGE,
-               (here[y + 1, x + 1] - here[y + 1, x - 1] - here[y - 1, x + 1] + here[y - 1, x - 1]) * mixed,
-               (after[y, x + 1] - after[y, x - 1] - before[y, x + 1] + before[y, x - 1]) * mixed,
-               (after[y + 1, x] - after[y - 1, x] - before[y + 1, x] + before[y - 1, x]) * mixed)
+    twice = d(0, 0, 0) + d(0, 0, 0)
+    gradient = ((d(1, 0, 0) - d(-1, 0, 0)) * first,
+                (d(0, 1, 0) - d(0, -1, 0)) * first,
+                (d(0, 0, 1) - d(0, 0, -1)) * first)
+    hessian = ((d(1, 0, 0) + d(-1, 0, 0) - twice) * _FULL_RANGE,
+               (d(0, 1, 0) + d(0, -1, 0) - twice) * _FULL_RANGE,
+               (d(0, 0, 1) + d(0, 0, -1) - twice) * _FULL_RANGE,
+               (d(1, 1, 0) - d(-1, 1, 0) - d(1, -1, 0) + d(-1, -1, 0)) * mixed,
+               (d(1, 0, 1) - d(-1, 0, 1) - d(1, 0, -1) + d(-1, 0, -1)) * mixed,
+               (d(0, 1, 1) - d(0, -1, 1) - d(0, 1, -1) + d(0, -1, -1)) * mixed)
     return gradient, hessian
 
 
@@ -127,15 +136,15 @@ def newton_offset(gradient, hessian):
 
 
 @njit(cache=True, error_model="numpy")
-def _settle(dog, layer, y, x, max_steps, border, accept):
+def _settle(levels, layer, y, x, max_steps, border, accept):
     """Move to the pixel that δ names until every |δ| < accept.
 
     Returns (status, layer, y, x, dx, dy, ds); status is KEPT where it settled within `max_steps`.
     """
-    n_layers, h, w = len(dog) - 2, dog.shape[1], dog.shape[2]
+    n_layers, h, w = len(levels) - 3, levels.shape[1], levels.shape[2]
     dx = dy = ds = np.float32(0)
     for _ in range(max_steps):
-        gradient, hessian = derivatives(dog, layer, y, x)
+        gradient, hessian = derivatives(levels, layer, y, x)
         dx, dy, ds = newton_offset(gradient, hessian)
         if abs(ds) < accept and abs(dy) < accept and abs(dx) < accept:
             return KEPT, layer, y, x, dx, dy, ds
@@ -149,21 +158,21 @@ def _settle(dog, layer, y, x, max_steps, border, accept):
 
 
 @njit(cache=True, error_model="numpy")
-def refined_value(dog, layer, y, x, dx, dy, ds):
+def refined_value(levels, layer, y, x, dx, dy, ds):
     """D(p + δ) = D(p) + ½ ∇Dᵀδ, as a fraction of the intensity range.      [Lowe 2004, §4]"""
-    (gx, gy, gs), _ = derivatives(dog, layer, y, x)
+    (gx, gy, gs), _ = derivatives(levels, layer, y, x)
     slope = fma(gs, ds, gx * dx + gy * dy)
-    return fma(dog[layer, y, x], _FULL_RANGE, slope * HALF)
+    return fma(difference(levels, layer, y, x), _FULL_RANGE, slope * HALF)
 
 
 @njit(cache=True, error_model="numpy")
-def edge_test(dog, layer, y, x, r):
+def edge_test(levels, layer, y, x, r):
     """Is it an edge: det H ≤ 0, or tr²H / det H ≥ (r + 1)² / r?             [Lowe 2004, §4.1]
 
     H is the 2 × 2 Hessian in x and y.  The test avoids the division; the ratio is for the record.
     Returns (is edge, tr²/det, (r + 1)²/r).
     """
-    _, (xx, yy, ss, xy, xs, ys) = derivatives(dog, layer, y, x)
+    _, (xx, yy, ss, xy, xs, ys) = derivatives(levels, layer, y, x)
     trace, det = xx + yy, minor(xx, yy, xy, xy)
     next_r = r + np.float32(1)
     is_edge = det <= 0 or trace * trace * r >= next_r * next_r * det
@@ -172,21 +181,21 @@ def edge_test(dog, layer, y, x, r):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _refine_each(dog, tests, cells, numbers, status, first, last):
+def _refine_each(levels, tests, cells, numbers, status, first, last):
     """Run candidates first … last − 1 through the three tests; overwrite `cells` by where they ended."""
     max_steps, border, accept, contrast, edge, sigma = tests
-    n_layers = np.float32(len(dog) - 2)
+    n_layers = np.float32(len(levels) - 3)
     for i in range(first, last):
-        state, layer, y, x, dx, dy, ds = _settle(dog, cells[i, 0], cells[i, 1], cells[i, 2],
+        state, layer, y, x, dx, dy, ds = _settle(levels, cells[i, 0], cells[i, 1], cells[i, 2],
                                                  max_steps, border, accept)
         response, value, threshold = np.float32(0), max(abs(dx), abs(dy), abs(ds)), accept
         if state == KEPT:
-            response = abs(refined_value(dog, layer, y, x, dx, dy, ds))
+            response = abs(refined_value(levels, layer, y, x, dx, dy, ds))
             value, threshold = response * n_layers, contrast
             if value < threshold:
                 state = LOW_CONTRAST
             else:
-                is_edge, value, threshold = edge_test(dog, layer, y, x, edge)
+                is_edge, value, threshold = edge_test(levels, layer, y, x, edge)
                 if is_edge:
                     state = EDGE
         if state == KEPT:

@@ -1,32 +1,38 @@
-"""Step 1 of 5: the Gaussian scale space and its differences.          [Lowe §3; Anatomy Alg. 1–2]
+"""Step 1 of 5: the Gaussian scale space.                               [Lowe §3; Anatomy Alg. 1–2]
 
-    grey image → doubled → blurred to σ₀ → S + 2 further blurs → differences D
+    grey image → doubled → blurred to σ₀ → S + 2 further blurs
                              ↑                      │
                              └── every 2nd pixel ←──┘   next octave starts from level S
 
-Level i of an octave carries the blur σ₀·2^(i/S) in that octave's pixels; D_i = L_{i+1} − L_i.  Grey
-levels run over 0 … 255 as float32 throughout, as in cv2, and each sum is taken in cv2's order with
-cv2's fused multiply-adds (docs/deviations.md, 8), so that every pixel is equal to the bit.
+Level i of an octave carries the blur σ₀·2^(i/S) in that octave's pixels; their differences
+D_i = L_{i+1} − L_i are taken where they are needed and not stored.  Grey levels run over 0 … 255 as
+float32 throughout, as in cv2, and each sum is taken in cv2's order with cv2's fused multiply-adds
+(docs/deviations.md, 8), so that every pixel is equal to the bit.
 
 imports: params, threads, kernels.blur, kernels.upsample          Reads  image.grey_levels
 """
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
 
 import numpy as np
 
-from pysift.kernels.blur import blur_rows
+from pysift.kernels.blur import blur_rows, empty_blocks
 from pysift.kernels.upsample import double_rows
 from pysift.params import SIFTParams
 from pysift.threads import get_num_threads, over
 
+Visit = Callable[[np.ndarray, int, int], object]
+
 _KEPT = 256 << 20                                   # bytes
 _spare: deque[np.ndarray] = deque(maxlen=1)         # the buffer of the last call, if it is free
-_WAVE = 96                                        # rows of a level at a time
+_WAVE = 1 << 15                                     # pixels of a level at a time …
+_ROWS = 64                                          # … but no fewer rows
 _GRAIN = 1 << 15                                    # pixels that are worth a thread
 
 
@@ -36,7 +42,12 @@ class Octave:
 
     index: int              # −1 for the doubled image
     levels: np.ndarray      # L (S + 3, H, W) float32, grey levels 0 … 255
-    dog: np.ndarray         # D (S + 2, H, W) float32, L[1:] − L[:-1]
+    seen: list = field(default_factory=list)        # what `visit` returned, in the order of the rows
+
+    @cached_property
+    def dog(self) -> np.ndarray:
+        """D (S + 2, H, W) float32, D_i = L_{i+1} − L_i."""
+        return self.levels[1:] - self.levels[:-1]
 
 
 def build_scalespace(grey: np.ndarray, params: SIFTParams = SIFTParams()) -> list[Octave]:
@@ -56,15 +67,19 @@ def build_scalespace(grey: np.ndarray, params: SIFTParams = SIFTParams()) -> lis
     >>> [octave.levels.shape for octave in build_scalespace(np.zeros((20, 30), np.float32))]
     [(6, 40, 60), (6, 20, 30), (6, 10, 15), (6, 5, 7)]
     """
-    return _build(grey, params, np.empty(_n_values(grey, params), np.float32))
+    return _build(grey, params, np.empty(_n_values(grey, params), np.float32), None)
 
 
 @contextmanager
-def borrowed_scalespace(grey: np.ndarray, params: SIFTParams = SIFTParams()) -> Iterator[list[Octave]]:
+def borrowed_scalespace(grey: np.ndarray, params: SIFTParams = SIFTParams(),
+                        visit: Visit | None = None) -> Iterator[list[Octave]]:
     """Lend the scale space of an image for the length of a `with` block; its memory serves the next call too.
 
     Fresh memory is handed out by the system page by page, which takes as long as the blurs that fill it.
     One buffer is kept, of at most 256 MiB.
+
+    `visit(levels, first, last)` is called on rows first … last − 1 of an octave as soon as they and the rows next to
+    them stand in all levels, while the cache still holds them; `Octave.seen` lists what it returned.
 
     >>> with borrowed_scalespace(np.zeros((20, 30), np.float32)) as octaves:
     ...     len(octaves)
@@ -78,7 +93,7 @@ def borrowed_scalespace(grey: np.ndarray, params: SIFTParams = SIFTParams()) -> 
     if memory.size < needed:
         memory = np.empty(needed, np.float32)
     try:
-        yield _build(grey, params, memory)
+        yield _build(grey, params, memory, visit)
     finally:
         if memory.nbytes <= _KEPT:
             _spare.append(memory)
@@ -91,50 +106,55 @@ def _sizes(grey: np.ndarray, params: SIFTParams) -> list[tuple[int, int]]:
 
 
 def _n_values(grey: np.ndarray, params: SIFTParams) -> int:
-    return sum(h * w for h, w in _sizes(grey, params)) * (2 * params.n_levels - 1)
+    return sum(h * w for h, w in _sizes(grey, params)) * params.n_levels
 
 
-def _build(grey: np.ndarray, params: SIFTParams, memory: np.ndarray) -> list[Octave]:
+def _build(grey: np.ndarray, params: SIFTParams, memory: np.ndarray, visit: Visit | None) -> list[Octave]:
     """Build every octave in a flat buffer."""
     octaves: list[Octave] = []
     kernels = [gaussian_kernel(sigma, params) for sigma in params.level_sigmas()]
     used = 0
     for o, (height, width) in enumerate(_sizes(grey, params)):
-        planes = memory[used:used + (2 * params.n_levels - 1) * height * width].reshape(-1, height, width)
-        used += planes.size
-        levels, dog = planes[:params.n_levels], planes[params.n_levels:]
+        levels = memory[used:used + params.n_levels * height * width].reshape(-1, height, width)
+        used += levels.size
         if o == 0:
-            base_image(grey, params, out=levels[0], scratch=dog[0])
+            base_image(grey, params, out=levels[0], scratch=levels[1])
         else:
             levels[0] = downsample(octaves[-1].levels[params.n_octave_layers])
         band = max(height // get_num_threads(), _GRAIN // max(width, 1))
-        over(height, _fill_band, levels, dog, kernels[1:], grain=band)
-        octaves.append(Octave(o + params.first_octave, levels, dog))
+        seen = over(height, _fill_band, levels, kernels[1:], visit, grain=band)
+        octaves.append(Octave(o + params.first_octave, levels, list(chain.from_iterable(seen))))
     return octaves
 
 
-def _fill_band(levels: np.ndarray, dog: np.ndarray, kernels: list[np.ndarray], first: int, last: int) -> None:
-    """Fill levels 1 … and the differences on rows first … last − 1.
+def _fill_band(levels: np.ndarray, kernels: list[np.ndarray], visit: Visit | None, first: int, last: int) -> list:
+    """Fill levels 1 … on rows first … last − 1, and return what `visit` returned of them.
 
-    96 rows of one level, then of the next, while the cache still holds what it reads: level i lags behind
+    Some rows of one level, then of the next, while the cache still holds what it reads: level i lags behind
     level 0 by the half-widths of the kernels up to it.  At its ends a band also computes the rows that later
-    levels reach for; where two bands meet, both write the same numbers, each pixel once.
+    levels and `visit` reach for; where two bands meet, both write the same numbers, each pixel once.
     """
-    height = levels.shape[1]
+    height, width = levels.shape[1:]
     halves = [len(kernel) // 2 for kernel in kernels]
-    beyond = [sum(halves[i + 1:]) for i in range(len(kernels))]
-    done = [max(first - rows, 0) for rows in beyond]
+    beyond = [1 + sum(halves[i + 1:]) for i in range(len(kernels))]
+    starts = [max(first - rows, 0) for rows in beyond]
     ends = [min(last + rows, height) for rows in beyond]
-    ready = first
+    blocks = [empty_blocks(width, n) for n in halves]
+    done, seen, ready, found = starts.copy(), first, first, []
     while done[-1] < ends[-1]:
-        ready += _WAVE
+        ready += max(_ROWS, _WAVE // width)
         reach = ready
         for i, kernel in enumerate(kernels):
             reach = height if reach >= height else reach - halves[i]
             stop = min(reach, ends[i])
             if stop > done[i]:
-                run_blur(levels[i], kernel, levels[i + 1], dog[i], done[i], stop)
+                run_blur(levels[i], kernel, levels[i + 1], blocks[i], done[i] == starts[i], done[i], stop)
                 done[i] = stop
+        complete = last if done[-1] == ends[-1] else done[-1] - 1
+        if visit is not None and complete > seen:
+            found.append(visit(levels, seen, complete))
+            seen = complete
+    return found
 
 
 def base_image(grey: np.ndarray, params: SIFTParams = SIFTParams(), out: np.ndarray | None = None,
@@ -192,8 +212,7 @@ def downsample(image: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(image[: 2 * h : 2, : 2 * w : 2])
 
 
-def blur(image: np.ndarray, kernel: np.ndarray, out: np.ndarray | None = None,
-         difference: np.ndarray | None = None) -> np.ndarray:
+def blur(image: np.ndarray, kernel: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """Convolve rows, then columns, with a symmetric kernel; the border is mirrored, … 2 1 | 0 1 2 …
 
     Parameters
@@ -201,7 +220,6 @@ def blur(image: np.ndarray, kernel: np.ndarray, out: np.ndarray | None = None,
     image : (H, W) float32, C-contiguous
     kernel : (2n + 1,) float32, symmetric
     out : (H, W) float32, optional; where to write the result
-    difference : (H, W) float32, optional; where to write result − image, while both are in the cache
 
     Returns
     -------
@@ -212,14 +230,14 @@ def blur(image: np.ndarray, kernel: np.ndarray, out: np.ndarray | None = None,
     """
     h, w = image.shape
     out = np.empty_like(image) if out is None else out
-    difference = np.empty((0, w), np.float32) if difference is None else difference
-    over(h, run_blur, image, kernel, out, difference, grain=1 + _GRAIN // max(w, 1))
+    over(h, lambda first, last: run_blur(image, kernel, out, empty_blocks(w, len(kernel) // 2), True, first, last),
+         grain=1 + _GRAIN // max(w, 1))
     return out
 
 
-def run_blur(image: np.ndarray, kernel: np.ndarray, out: np.ndarray, difference: np.ndarray,
+def run_blur(image: np.ndarray, kernel: np.ndarray, out: np.ndarray, blocks: np.ndarray, fresh: bool,
              first: int, last: int) -> None:
-    """Blur rows first … last − 1 on this thread, as `blur`; a `difference` without rows is left out."""
+    """Blur rows first … last − 1 on this thread; `blocks` and `fresh` as `kernels.blur.blur_rows`."""
     alone = np.ones(1, np.float32)                                  # a single pixel is its own blur
     along_x, along_y = kernel if image.shape[1] > 1 else alone, kernel if image.shape[0] > 1 else alone
-    blur_rows(image, along_x, along_y, (0,) * (len(kernel) // 2), out, difference, first, last)
+    blur_rows(image, along_x, along_y, (0,) * (len(kernel) // 2), out, blocks, fresh, first, last)

@@ -4,7 +4,7 @@ SIFT compares, rounds and floors at every step, so one last bit can move a vote 
 cv2's binaries fuse a·b + c into one rounding wherever the compiler could, use a polynomial for
 atan2 and a table for exp; these functions do the same.  Facts: docs/deviations.md, 8.
 
-imports: numba, numpy
+imports: kernels.lanes
 """
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
+from pysift.kernels.lanes import VECTOR, Lanes, call_llvm
+
 f32 = np.float32
 
 ONE, HALF, TWO = f32(1.0), f32(0.5), f32(2.0)
@@ -22,11 +24,11 @@ ONE, HALF, TWO = f32(1.0), f32(0.5), f32(2.0)
 @intrinsic
 def fma(typing_context, a, b, c):
     """a·b + c with one rounding; one instruction where the processor has it, correct where not."""
-    if not (isinstance(a, types.Float) and a == b == c):
+    if not (isinstance(a, (types.Float, Lanes)) and a == b == c):
         return None
 
     def codegen(context, builder, signature, args):
-        return builder.fma(*args)
+        return call_llvm(builder, "llvm.fma.v16f32", VECTOR, *args) if isinstance(a, Lanes) else builder.fma(*args)
 
     return a(a, b, c), codegen
 

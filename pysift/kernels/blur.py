@@ -1,15 +1,16 @@
 """The separable blur of step 1.
 
-    strip of 512 columns → rows blurred along x, into a block that the innermost cache holds
-                         → each output row from the 2n + 1 block rows about it → its difference
+    strip of 512 columns → 32 rows blurred along x, below the last 2n of the block before
+                         → four output rows at a time from the 2n + 4 rows about them
 
-The radius travels as a tuple of n zeros: the length of a tuple is part of its type, so numba compiles each
-kernel once per radius and unrolls the sums over the taps into straight vector code, two to three times as
-fast as a loop.  tests/oracle.py has the plain formula.  What is fused into one rounding and what is not
-follows cv2 to the bit (docs/deviations.md, 8): its vector loops fuse, the scalar code for the last columns
+`Lanes` are sixteen columns.  Four sums run side by side: along x they hide the time that one takes, along y a row
+of the block serves all four.  The radius travels as a tuple of n zeros: the length of a tuple is part of its type,
+so numba compiles each kernel once per radius and LLVM unrolls the sums over the taps.  Rows blurred along x are
+kept from one call to the next.  tests/oracle.py has the plain formula.  What is fused into one rounding and what
+is not follows cv2 to the bit (docs/deviations.md, 8): its vector loops fuse, the scalar code for the last columns
 fuses what its compiler happened to.
 
-imports: kernels.arithmetic
+imports: kernels.arithmetic, kernels.lanes
 """
 from __future__ import annotations
 
@@ -17,71 +18,82 @@ import numpy as np
 from numba import njit
 
 from pysift.kernels.arithmetic import compiled_apart, fma
+from pysift.kernels.lanes import LANES, load, splat, store, store_some, whole_lines
 
-_STRIP = 512                                        # columns, a multiple of 8
-_BLOCK = 64                                         # rows
+_STRIP = 512                        # columns, a multiple of 64
+_PITCH = _STRIP + LANES             # of a row in the block: a power of two would map all rows to the same cache lines
+_GROUP = 4 * LANES                  # columns of a row summed side by side
+_BLOCK = 32                         # rows, a multiple of 4
+
+
+def empty_blocks(width: int, n: int) -> np.ndarray:
+    """Return room for the rows blurred along x, (strips, 32 + 2n, 528) float32, each row on a cache line of its own."""
+    shape = (-(-width // _STRIP), _BLOCK + 2 * n, _PITCH)
+    return whole_lines(shape[0] * shape[1] * shape[2]).reshape(shape)
 
 
 @njit(cache=True, nogil=True)
-def blur_rows(image, along_x, along_y, radius, out, difference, first, last):
-    """Blur rows first … last − 1 of (H, W) float32 into `out`; write out − image into `difference`.
+def blur_rows(image, along_x, along_y, radius, out, blocks, fresh, first, last):
+    """Blur rows first … last − 1 of (H, W) float32 into `out`.
 
-    `along_x`, `along_y` are (2n + 1,) float32 with n = len(radius), or (1,) along an axis of one pixel;
-    `difference` may have no rows, then it is left out.
+    `along_x`, `along_y` are (2n + 1,) float32 with n = len(radius), or (1,) along an axis of one pixel.  `blocks`
+    comes from `empty_blocks`; unless `fresh`, it stands as the call that ended with row first − 1 left it.
     """
-    h, w = image.shape
-    ny = len(along_y) // 2
-    block = whole_lines(_BLOCK + 2 * ny)
-    for left in range(0, w, _STRIP):
-        ready = first - ny                                           # rows before this one stand in the block
+    n = len(along_y) // 2
+    for strip in range(len(blocks)):
+        block, left = blocks[strip], strip * _STRIP
+        ready = first - n if fresh else first + n                    # rows before this one stand in the block
         for top in range(first, last, _BLOCK):
             bottom = min(top + _BLOCK, last)
-            for y in range(top - ny, ready):
-                block[y - top + ny] = block[y - top + ny + _BLOCK]
-            blur_along_x(image, along_x, radius, left, ready, bottom + ny, block[ready - top + ny:])
-            ready = bottom + ny
+            blur_along_x(image, along_x, radius, left, ready, bottom + n, block[ready - top + n:])
             blur_along_y(block, along_y, radius, left, top, bottom, out)
-            if len(difference) > 0:
-                subtract(out, image, left, top, bottom, difference)
-
-
-@njit(cache=True)
-def whole_lines(rows):
-    """Return an empty (rows, _STRIP) float32 array that starts on a cache line; loads across two cost double."""
-    values = np.empty(rows * _STRIP + 16, np.float32)
-    skip = -(values.ctypes.data // 4) % 16
-    return values[skip:skip + rows * _STRIP].reshape(rows, _STRIP)
+            for y in range(2 * n):
+                block[y] = block[y + bottom - top]
+            ready = bottom + n
 
 
 @njit(cache=True)
 def blur_along_x(image, kernel, radius, left, first, last, block):
     """block[y, x] = Σ_j g[j] · image[first + y, left + x + j − n],  j = 0 … 2n in this order, mirrored outside.
 
-    Fused but in the last W mod 4 columns.
+    Fused but in the last W mod 4 columns.  What a row of the block holds beyond the image is of no meaning.
     """
     compiled_apart()
     h, w = image.shape
-    n = len(radius)
-    right = min(left + _STRIP, w)
-    body = min(right, w - w % 4) - left
-    line = np.empty(_STRIP + 2 * n, np.float32)
-    inside = left >= n and right + n <= w
+    n, width = len(kernel) // 2, min(_STRIP, w - left)
+    line = np.zeros(max(_STRIP, _GROUP) + 2 * len(radius), np.float32)
     for y in range(first, last):
-        row, result = image[mirror(y, h)], block[y - first, :right - left]
-        if n <= 2 or len(kernel) == 1:
-            cut_line(row, left - len(kernel) // 2, line[:right - left + len(kernel) - 1])
-            short_row(line, kernel, w - left, result)
+        row, result = image[mirror(y, h)], block[y - first]
+        if n <= 2:
+            cut_line(row, left - n, line[:width + 2 * n])
+            short_row(line, kernel, w - left, result[:width])
             continue
-        if not inside:
-            cut_line(row, left - n, line[:right - left + 2 * n])
-        source = row[left - n:right + n] if inside else line[:right - left + 2 * n]
-        for x in range(body):
-            total = source[x] * kernel[0]
-            for j in range(1, 2 * n + 1):
-                total = fma(source[x + j], kernel[j], total)
-            result[x] = total
-        if body < right - left:
-            row_end(source, kernel, body, result)
+        for x in range(0, width, _GROUP):
+            start = left + x - n
+            if start >= 0 and start + _GROUP + 2 * n <= w:
+                sum_taps(row, start, kernel, radius, result, x)
+            else:
+                cut_line(row, start, line[:_GROUP + 2 * n])
+                sum_taps(line, 0, kernel, radius, result, x)
+        if left + width == w and w % 4:
+            cut_line(row, w - w % 4 - n, line[:w % 4 + 2 * n])
+            row_end(line, kernel, result[width - w % 4:width])
+
+
+@njit(cache=True)
+def sum_taps(source, at, kernel, radius, result, x):
+    """Sixty-four columns of a row: result[x + i] = Σ_j g[j] · source[at + i + j]."""
+    tap = splat(kernel[0])
+    t0, t1 = load(source, at) * tap, load(source, at + LANES) * tap
+    t2, t3 = load(source, at + 2 * LANES) * tap, load(source, at + 3 * LANES) * tap
+    for j in range(at + 1, at + 2 * len(radius) + 1):
+        tap = splat(kernel[j - at])
+        t0, t1 = fma(load(source, j), tap, t0), fma(load(source, j + LANES), tap, t1)
+        t2, t3 = fma(load(source, j + 2 * LANES), tap, t2), fma(load(source, j + 3 * LANES), tap, t3)
+    store(result, x, t0)
+    store(result, x + LANES, t1)
+    store(result, x + 2 * LANES, t2)
+    store(result, x + 3 * LANES, t3)
 
 
 @njit(cache=True)
@@ -94,20 +106,42 @@ def blur_along_y(block, kernel, radius, left, first, last, out):
     n, w = len(radius), out.shape[1]
     right = min(left + _STRIP, w)
     body = min(right, w - w % 8) - left
-    for y in range(first, last):
-        result, rows = out[y, left:right], block[y - first:y - first + 2 * n + 1]
-        if n <= 1 or len(kernel) == 1:
-            short_column(rows, kernel, result)
-            continue
-        flat = rows.reshape(-1)
-        for x in range(body):
-            total = flat[x + n * _STRIP] * kernel[n]
-            for j in range(n):
-                pair = flat[x + (n + 1) * _STRIP + j * _STRIP] + flat[x + (n - 1) * _STRIP - j * _STRIP]
-                total = fma(pair, kernel[n + 1 + j], total)
-            result[x] = total
-        if body < right - left:
-            column_end(rows, kernel, body, result)
+    flat = block.reshape(-1)
+    if n <= 1 or len(kernel) == 1:
+        for y in range(first, last):
+            short_column(block[y - first:y - first + 2 * n + 1], kernel, out[y, left:right])
+        return
+    for y in range(first, last, 4):                     # rows past the last are summed, not stored
+        for x in range(0, body, LANES):
+            centre = (y - first + n) * _PITCH + x
+            tap = splat(kernel[n])
+            t0, t1 = load(flat, centre) * tap, load(flat, centre + _PITCH) * tap
+            t2, t3 = load(flat, centre + 2 * _PITCH) * tap, load(flat, centre + 3 * _PITCH) * tap
+            for j in range(1, n + 1):
+                tap, above, below = splat(kernel[n + j]), centre - j * _PITCH, centre + j * _PITCH
+                t0 = fma(load(flat, below) + load(flat, above), tap, t0)
+                t1 = fma(load(flat, below + _PITCH) + load(flat, above + _PITCH), tap, t1)
+                t2 = fma(load(flat, below + 2 * _PITCH) + load(flat, above + 2 * _PITCH), tap, t2)
+                t3 = fma(load(flat, below + 3 * _PITCH) + load(flat, above + 3 * _PITCH), tap, t3)
+            store_first(out[y], left + x, t0, body - x)
+            if y + 1 < last:
+                store_first(out[y + 1], left + x, t1, body - x)
+            if y + 2 < last:
+                store_first(out[y + 2], left + x, t2, body - x)
+            if y + 3 < last:
+                store_first(out[y + 3], left + x, t3, body - x)
+    if body < right - left:
+        for y in range(first, last):
+            column_end(block[y - first:y - first + 2 * n + 1], kernel, body, out[y, left:right])
+
+
+@njit(cache=True)
+def store_first(line, at, values, count):
+    """Store at most `count` of sixteen values."""
+    if count >= LANES:
+        store(line, at, values)
+    else:
+        store_some(line, at, values, count)
 
 
 @njit(cache=True)
@@ -135,24 +169,13 @@ def cut_line(row, start, line):
 
 
 @njit(cache=True)
-def subtract(after, before, left, first, last, difference):
-    """Write difference = after − before on rows first … last − 1 of the strip that starts at column `left`."""
-    compiled_apart()
-    right = min(left + _STRIP, after.shape[1])
-    for y in range(first, last):
-        a, b, result = after[y, left:right], before[y, left:right], difference[y, left:right]
-        for x in range(len(result)):
-            result[x] = a[x] - b[x]
-
-
-@njit(cache=True)
-def row_end(line, kernel, body, out):
-    """out[x] = Σ_j g[j] · line[x + j] for the columns from `body` on, scalar code in cv2.
+def row_end(line, kernel, out):
+    """out[x] = Σ_j g[j] · line[x + j] for the last W mod 4 columns, scalar code in cv2.
 
     Its compiler takes products four at a time, unfused, and fuses the last 2n mod 4 that are left over.
     """
     n = len(kernel) // 2
-    for x in range(body, len(out)):
+    for x in range(len(out)):
         total = line[x] * kernel[0]
         for j in range(1, 2 * n + 1):
             fused = j > 2 * n - 2 * n % 4

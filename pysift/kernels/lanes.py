@@ -1,0 +1,194 @@
+"""Sixteen float32 numbers in one register: a numba type, so that a formula on sixteen pixels reads as on one.
+
+    load, load_some, splat → + − ·, arithmetic.fma, minimum, maximum → store, store_some
+                           → at_least, above → lowest_bit
+
+numba leaves it to LLVM to find vector code in scalar loops.  LLVM gives up where it cannot rule out that arrays
+overlap, and never computes several rows at a time to read each number once.  Here the kernel says it: four rows
+of a column sum are four `Lanes` variables.  Each lane is one IEEE operation, so every number is the scalar loop's
+to the bit.  A register of AVX-512 is 16 lanes wide; elsewhere LLVM makes two of eight, or four of four.
+
+An index past the end of an array is not checked.
+
+imports: nothing of pysift
+"""
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.core.imputils import lower_builtin
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import intrinsic, models, register_model
+
+LANES = 16
+VECTOR = ir.VectorType(ir.FloatType(), LANES)
+
+
+class Lanes(types.Type):
+    """The type of sixteen float32 numbers."""
+
+    def __init__(self) -> None:
+        super().__init__(name="Lanes")
+
+
+_lanes = Lanes()
+
+
+@register_model(Lanes)
+class _LanesModel(models.PrimitiveModel):
+    def __init__(self, manager, kind) -> None:
+        super().__init__(manager, kind, VECTOR)
+
+
+def _add_operator(symbol, instruction: str) -> None:
+    """Give Lanes the operator `symbol`, lane by lane."""
+
+    @infer_global(symbol)
+    class Typed(AbstractTemplate):
+        def generic(self, arguments, keywords):
+            if arguments == (_lanes, _lanes):
+                return signature(_lanes, _lanes, _lanes)
+
+    @lower_builtin(symbol, _lanes, _lanes)
+    def lowered(context, builder, sig, arguments):
+        return getattr(builder, instruction)(*arguments)
+
+
+for _symbol, _instruction in ((operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul")):
+    _add_operator(_symbol, _instruction)
+
+
+def _address(context, builder, kind, array, index):
+    start = context.make_array(kind)(context, builder, array).data
+    return builder.bitcast(builder.gep(start, [index]), VECTOR.as_pointer())
+
+
+def call_llvm(builder, name, result, *arguments):
+    """Call an LLVM intrinsic that numba has no name for."""
+    kind = ir.FunctionType(result, [a.type for a in arguments])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
+
+
+def _broadcast(builder, value):
+    undefined = ir.Constant(ir.VectorType(value.type, LANES), ir.Undefined)
+    first = builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+    return builder.shuffle_vector(first, undefined, zeros)
+
+
+def _first(builder, count):
+    """Mask of the first `count` lanes."""
+    numbers = ir.Constant(ir.VectorType(ir.IntType(64), LANES), list(range(LANES)))
+    return builder.icmp_signed("<", numbers, _broadcast(builder, count))
+
+
+@intrinsic
+def load(typing_context, array, index):
+    """array[index : index + 16] of a contiguous (N,) float32 array."""
+    def codegen(context, builder, sig, arguments):
+        return builder.load(_address(context, builder, sig.args[0], *arguments), align=4)
+
+    return _lanes(array, types.intp), codegen
+
+
+@intrinsic
+def load_some(typing_context, array, index, count):
+    """array[index : index + count], then zeros; what lies beyond is not touched."""
+    def codegen(context, builder, sig, arguments):
+        where = _address(context, builder, sig.args[0], *arguments[:2])
+        return call_llvm(builder, "llvm.masked.load.v16f32.p0", VECTOR, where, ir.Constant(ir.IntType(32), 4),
+                     _first(builder, arguments[2]), ir.Constant(VECTOR, [0.0] * LANES))
+
+    return _lanes(array, types.intp, types.intp), codegen
+
+
+@intrinsic
+def store(typing_context, array, index, values):
+    """array[index : index + 16] = values."""
+    def codegen(context, builder, sig, arguments):
+        builder.store(arguments[2], _address(context, builder, sig.args[0], *arguments[:2]), align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, _lanes), codegen
+
+
+@intrinsic
+def store_some(typing_context, array, index, values, count):
+    """array[index : index + count] = the first `count` values; what lies beyond is not touched."""
+    def codegen(context, builder, sig, arguments):
+        where = _address(context, builder, sig.args[0], *arguments[:2])
+        call_llvm(builder, "llvm.masked.store.v16f32.p0", ir.VoidType(), arguments[2], where,
+              ir.Constant(ir.IntType(32), 4), _first(builder, arguments[3]))
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, _lanes, types.intp), codegen
+
+
+@intrinsic
+def splat(typing_context, number):
+    """Sixteen times the same float32 number."""
+    def codegen(context, builder, sig, arguments):
+        return _broadcast(builder, arguments[0])
+
+    return _lanes(types.float32), codegen
+
+
+@intrinsic
+def minimum(typing_context, a, b):
+    """The smaller of each two numbers, none of which is NaN."""
+    def codegen(context, builder, sig, arguments):
+        return builder.select(builder.fcmp_ordered("<", *arguments), *arguments)
+
+    return _lanes(_lanes, _lanes), codegen
+
+
+@intrinsic
+def maximum(typing_context, a, b):
+    """The larger of each two numbers, none of which is NaN."""
+    def codegen(context, builder, sig, arguments):
+        return builder.select(builder.fcmp_ordered(">", *arguments), *arguments)
+
+    return _lanes(_lanes, _lanes), codegen
+
+
+def _bits(builder, mask):
+    return builder.zext(builder.bitcast(mask, ir.IntType(LANES)), ir.IntType(64))
+
+
+@intrinsic
+def at_least(typing_context, a, b):
+    """Where a ≥ b, as a number: bit i speaks of lane i."""
+    def codegen(context, builder, sig, arguments):
+        return _bits(builder, builder.fcmp_ordered(">=", *arguments))
+
+    return types.int64(_lanes, _lanes), codegen
+
+
+@intrinsic
+def above(typing_context, a, b):
+    """Where a > b, as a number: bit i speaks of lane i."""
+    def codegen(context, builder, sig, arguments):
+        return _bits(builder, builder.fcmp_ordered(">", *arguments))
+
+    return types.int64(_lanes, _lanes), codegen
+
+
+@intrinsic
+def lowest_bit(typing_context, bits):
+    """The place of the lowest 1 of a number that is not 0."""
+    def codegen(context, builder, sig, arguments):
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.int64), codegen
+
+
+@njit(cache=True)
+def whole_lines(n):
+    """Return n float32 of no particular value that start on a cache line: a load across two costs double."""
+    values = np.empty(n + LANES, np.float32)
+    skip = -(values.ctypes.data // 4) % LANES
+    return values[skip:skip + n]
