@@ -68,7 +68,9 @@ def describe_octave(levels: np.ndarray, layer: np.ndarray, x: np.ndarray, y: np.
     d, n = params.n_cells, params.n_desc_bins
     grid = (d, n, np.float32(params.cell_width), np.float32(-0.5 / (d * params.desc_sigma) ** 2), params.simd_lanes)
     out = np.empty((len(frames), d * d * n), np.float32)
-    over(len(frames), describe_each, levels, np.asarray(layer, np.int64), frames, grid, out, grain=16)
+    # several are described at a time: of one level, hence of a size, and close by, hence in the cache
+    order = np.lexsort([frames[:, 1], -np.asarray(layer)])
+    over(len(frames), describe_each, levels, np.asarray(layer, np.int64), frames, grid, order, out, grain=16)
     return out
 
 

@@ -55,18 +55,13 @@ def find_extrema(levels: np.ndarray, params: SIFTParams = SIFTParams()) -> np.nd
     >>> find_extrema(levels)
     array([[2, 8, 7]], dtype=int32)
     """
-    return in_order(over(levels.shape[1], scanner(params), np.ascontiguousarray(levels), grain=64))
+    candidates = np.concatenate(over(levels.shape[1], scanner(params), np.ascontiguousarray(levels), grain=64))
+    return candidates[np.lexsort(candidates.T[::-1])]
 
 
 def scanner(params: SIFTParams = SIFTParams()) -> Callable[[np.ndarray, int, int], np.ndarray]:
-    """Return find(levels, first, last): the candidates of rows first … last − 1, (N, 3) int32."""
+    """Return find(levels, first, last): the candidates of rows first … last − 1, (N, 3) int32, in no set order."""
     return partial(_scan, np.float32(params.candidate_threshold()), params.border)
-
-
-def in_order(parts: list[np.ndarray]) -> np.ndarray:
-    """Stack what a scanner found, and sort by layer, y and x."""
-    candidates = np.concatenate([np.empty((0, 3), np.int32), *parts])
-    return candidates[np.lexsort(candidates.T[::-1])]
 
 
 @njit(cache=True, nogil=True)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pysift.descriptor import describe_octave, normalise
-from pysift.extrema import find_extrema, in_order, scanner
+from pysift.extrema import find_extrema, scanner
 from pysift.image import check_mask, grey_levels
 from pysift.keypoints import Features, Keypoints
 from pysift.orientation import assign_orientations
@@ -106,7 +106,7 @@ class Finds(NamedTuple):
 
 def search(octave: Octave, params: SIFTParams) -> Finds:
     """Steps 2 to 4 on one octave; step 2 may have been done while the octave was built."""
-    candidates = in_order(octave.seen) if octave.seen else find_extrema(octave.levels, params)
+    candidates = np.concatenate(octave.seen) if octave.seen else find_extrema(octave.levels, params)
     refined = refine(octave.levels, candidates, params)
     kept = refined.kept
     index, angle = assign_orientations(octave.levels, kept.layer, kept.row, kept.col, kept.sigma, params)

@@ -139,40 +139,41 @@ def newton_offset(gradient, hessian):
 def _settle(levels, layer, y, x, max_steps, border, accept):
     """Move to the pixel that δ names until every |δ| < accept.
 
-    Returns (status, layer, y, x, dx, dy, ds); status is KEPT where it settled within `max_steps`.
+    Returns (status, (layer, y, x), (dx, dy, ds), ∇D, H), the derivatives at that pixel; status is KEPT where it
+    settled within `max_steps`.
     """
     n_layers, h, w = len(levels) - 3, levels.shape[1], levels.shape[2]
-    dx = dy = ds = np.float32(0)
+    gradient, hessian = derivatives(levels, layer, y, x)
     for _ in range(max_steps):
-        gradient, hessian = derivatives(levels, layer, y, x)
         dx, dy, ds = newton_offset(gradient, hessian)
         if abs(ds) < accept and abs(dy) < accept and abs(dx) < accept:
-            return KEPT, layer, y, x, dx, dy, ds
+            return KEPT, (layer, y, x), (dx, dy, ds), gradient, hessian
         if not (abs(ds) <= _OUT_OF_REACH and abs(dy) <= _OUT_OF_REACH and abs(dx) <= _OUT_OF_REACH):
-            return DIVERGED, layer, y, x, dx, dy, ds
+            return DIVERGED, (layer, y, x), (dx, dy, ds), gradient, hessian
         to_layer, to_y, to_x = layer + round_half_even(ds), y + round_half_even(dy), x + round_half_even(dx)
         if not (1 <= to_layer <= n_layers and border <= to_y < h - border and border <= to_x < w - border):
-            return LEFT, layer, y, x, dx, dy, ds
+            return LEFT, (layer, y, x), (dx, dy, ds), gradient, hessian
         layer, y, x = to_layer, to_y, to_x
-    return UNSETTLED, layer, y, x, dx, dy, ds
+        gradient, hessian = derivatives(levels, layer, y, x)
+    return UNSETTLED, (layer, y, x), (dx, dy, ds), gradient, hessian
 
 
 @njit(cache=True, error_model="numpy")
-def refined_value(levels, layer, y, x, dx, dy, ds):
+def refined_value(value, gradient, offset):
     """D(p + δ) = D(p) + ½ ∇Dᵀδ, as a fraction of the intensity range.      [Lowe 2004, §4]"""
-    (gx, gy, gs), _ = derivatives(levels, layer, y, x)
+    (gx, gy, gs), (dx, dy, ds) = gradient, offset
     slope = fma(gs, ds, gx * dx + gy * dy)
-    return fma(difference(levels, layer, y, x), _FULL_RANGE, slope * HALF)
+    return fma(value, _FULL_RANGE, slope * HALF)
 
 
 @njit(cache=True, error_model="numpy")
-def edge_test(levels, layer, y, x, r):
+def edge_test(hessian, r):
     """Is it an edge: det H ≤ 0, or tr²H / det H ≥ (r + 1)² / r?             [Lowe 2004, §4.1]
 
     H is the 2 × 2 Hessian in x and y.  The test avoids the division; the ratio is for the record.
     Returns (is edge, tr²/det, (r + 1)²/r).
     """
-    _, (xx, yy, ss, xy, xs, ys) = derivatives(levels, layer, y, x)
+    xx, yy, ss, xy, xs, ys = hessian
     trace, det = xx + yy, minor(xx, yy, xy, xy)
     next_r = r + np.float32(1)
     is_edge = det <= 0 or trace * trace * r >= next_r * next_r * det
@@ -186,21 +187,22 @@ def _refine_each(levels, tests, cells, numbers, status, first, last):
     max_steps, border, accept, contrast, edge, sigma = tests
     n_layers = np.float32(len(levels) - 3)
     for i in range(first, last):
-        state, layer, y, x, dx, dy, ds = _settle(levels, cells[i, 0], cells[i, 1], cells[i, 2],
-                                                 max_steps, border, accept)
+        state, cell, offset, gradient, hessian = _settle(levels, cells[i, 0], cells[i, 1], cells[i, 2],
+                                                         max_steps, border, accept)
+        (layer, y, x), (dx, dy, ds) = cell, offset
         response, value, threshold = np.float32(0), max(abs(dx), abs(dy), abs(ds)), accept
         if state == KEPT:
-            response = abs(refined_value(levels, layer, y, x, dx, dy, ds))
+            response = abs(refined_value(difference(levels, layer, y, x), gradient, offset))
             value, threshold = response * n_layers, contrast
             if value < threshold:
                 state = LOW_CONTRAST
             else:
-                is_edge, value, threshold = edge_test(levels, layer, y, x, edge)
+                is_edge, value, threshold = edge_test(hessian, edge)
                 if is_edge:
                     state = EDGE
         if state == KEPT:
             value = threshold = np.float32(np.nan)
         status[i] = state
-        cells[i, 0], cells[i, 1], cells[i, 2] = layer, y, x
+        cells[i, 0], cells[i, 1], cells[i, 2] = cell
         blur = sigma * math.pow(TWO, (np.float32(layer) + ds) / n_layers)
         numbers[i] = (dx, dy, ds, blur, response, value, threshold)

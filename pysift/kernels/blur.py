@@ -18,7 +18,7 @@ import numpy as np
 from numba import njit
 
 from pysift.kernels.arithmetic import compiled_apart, fma
-from pysift.kernels.lanes import LANES, load, splat, store, store_some, whole_lines
+from pysift.kernels.lanes import LANES, load, splat, store, store_first, whole_lines
 
 _STRIP = 512                        # columns, a multiple of 64
 _PITCH = _STRIP + LANES             # of a row in the block: a power of two would map all rows to the same cache lines
@@ -133,15 +133,6 @@ def blur_along_y(block, kernel, radius, left, first, last, out):
     if body < right - left:
         for y in range(first, last):
             column_end(block[y - first:y - first + 2 * n + 1], kernel, body, out[y, left:right])
-
-
-@njit(cache=True)
-def store_first(line, at, values, count):
-    """Store at most `count` of sixteen values."""
-    if count >= LANES:
-        store(line, at, values)
-    else:
-        store_some(line, at, values, count)
 
 
 @njit(cache=True)

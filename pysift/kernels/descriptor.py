@@ -1,13 +1,14 @@
 """The gradients about a keypoint, gathered and shared among 4 × 4 × 8 bins: the loops of step 5.
 
-    turned square → per image row one run of columns → places, differences     (vector code)
-                  → angles, magnitudes, weights of all samples                 (vector code)
-                  → shares, added to the histogram one sample after the other
+    turned square → per image row one run of columns → places, differences     (sixteen pixels at a time)
+                  → angles, magnitudes, weights, shares of all samples         (loops that LLVM makes vector code)
+                  → added to the histogram one sample after the other          (a cell of the grid is one register)
 
-What is computed is in descriptor.py; tests/oracle.py has it as plain loops.  The order of the samples, row
-by row, is part of the result, since each bin is a float32 sum.
+What is computed is in descriptor.py; tests/oracle.py has it as plain loops, `_share` below for one sample.  The order
+of the samples, row by row, is part of the result, since each bin is a float32 sum; so a sum must wait for the one
+before it.  Four keypoints are therefore voted for side by side: while one waits, the others add.
 
-imports: kernels.arithmetic
+imports: kernels.arithmetic, kernels.lanes
 """
 from __future__ import annotations
 
@@ -17,25 +18,76 @@ import numpy as np
 from numba import njit
 
 from pysift.kernels.arithmetic import HALF, atan2_degrees, compiled_apart, exp_table, fma, magnitude, round_half_even
+from pysift.kernels.lanes import (
+    LANES,
+    above,
+    count_up,
+    floor,
+    highest_bit,
+    if_below,
+    keep_two,
+    load,
+    load_pair,
+    load_some,
+    lowest_bit,
+    splat,
+    store,
+    store_first,
+    store_integers,
+    store_pairs,
+    whole_lines,
+)
 
 _TURN = np.float32(360.0)
 _FLAT = np.float32(np.finfo(np.float32).eps)
 _RADIANS = np.float32(math.pi / 180)
 _SQRT2 = np.float32(math.sqrt(2.0))
-_BATCH = 256                                              # samples whose shares the innermost cache holds
+_TOGETHER = 4                                             # keypoints
+_BATCH = 128                                              # samples of each whose shares the innermost cache holds
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def describe_each(levels, layer, frames, grid, out, first, last):
-    """Describe keypoints first … last − 1, all in one set of buffers."""
+def describe_each(levels, layer, frames, grid, order, out, first, last):
+    """Describe keypoints order[first] … order[last − 1], four at a time; neighbours in `order` should be of a size."""
     h, w = levels.shape[1:]
-    reach = _reach(frames[first:last, 2].max(), grid, h, w) if first < last else 0
-    samples = np.empty((5, min(2 * reach + 1, h) * min(2 * reach + 1, w)), np.float32)
-    for i in range(first, last):
-        turn = _TURN - frames[i, 3]
-        turn = np.float32(0) if abs(turn - _TURN) < _FLAT else turn          # counter-clockwise, y up
-        count = _sample(levels[layer[i]], frames[i], turn, grid, samples)
-        _vote(samples, count, turn, grid, out[i])
+    reach = 0
+    for i in order[first:last]:
+        reach = max(reach, _reach(frames[i, 2], grid, h, w))
+    room = min(2 * reach + 1, h) * min(2 * reach + 1, w) + LANES
+    samples, votes = np.empty((_TOGETHER, 5, room), np.float32), np.empty((_TOGETHER, 2), np.int64)
+    turns = np.empty(_TOGETHER, np.float32)
+    places, parts = np.empty((_TOGETHER, _BATCH), np.int32), np.empty((_TOGETHER, 4, 2 * _BATCH), np.float32)
+    cells, pitch = (grid[0] + 2) ** 2 + 2, _pitch(grid[1])
+    histograms = whole_lines(cells * _TOGETHER * pitch).reshape(cells, _TOGETHER, pitch)
+    for start in range(first, last, _TOGETHER):
+        together = order[start:min(start + _TOGETHER, last)]
+        votes[:], histograms[:] = 0, 0
+        for k, i in enumerate(together):
+            turns[k] = _turn(frames[i, 3])
+            count = _sample(levels[layer[i]], frames[i], turns[k], grid, samples[k])
+            votes[k] = _unfused(count, grid), count
+        _vote(samples, votes, turns, grid, places, parts, histograms)
+        for k, i in enumerate(together):
+            _fold(histograms.reshape(-1), k, grid, out[i])
+
+
+@njit(cache=True)
+def _unfused(count, grid):
+    """How many of `count` samples are voted for together."""
+    return count - count % grid[4] if _pitch(grid[1]) == LANES else 0
+
+
+@njit(cache=True, error_model="numpy")
+def _turn(angle):
+    """Degrees clockwise on the screen to degrees counter-clockwise, y up."""
+    turn = _TURN - angle
+    return np.float32(0) if abs(turn - _TURN) < _FLAT else turn
+
+
+@njit(cache=True)
+def _pitch(n):
+    """Numbers a cell takes in the histogram: bins −1 … n, for angles just outside, in one register if it is wide enough."""
+    return max(n + 2, LANES)
 
 
 @njit(cache=True, error_model="numpy")
@@ -61,28 +113,14 @@ def _sample(level, frame, turn, grid, samples):
     cos, sin = np.float32(math.cos(turn * _RADIANS)) / width, np.float32(math.sin(turn * _RADIANS)) / width
     reach = _reach(frame[2], grid, h, w)
     col, row = round_half_even(frame[0]), round_half_even(frame[1])
-    half = np.float32(d / 2)
+    inverse, left, right = (_inverse(cos), _inverse(sin)), max(-reach, 1 - col), min(reach, w - 2 - col)
     count = 0
     for i in range(max(-reach, 1 - row), min(reach, h - 2 - row) + 1):
-        across, along = np.float32(i) * sin, np.float32(i) * cos
-        first, last = _columns(cos, sin, across, along, d, max(-reach, 1 - col), min(reach, w - 2 - col))
-        n = max(last - first + 1, 0)
-        x = col + first
-        # each row of `samples` is sliced by itself: only then does the compiler know it as contiguous
-        cell_row, cell_col, weight = (samples[0, count:count + n], samples[1, count:count + n],
-                                      samples[4, count:count + n])
-        for k in range(n):
-            j = np.float32(first + k)
-            u, v = fma(j, cos, -across), fma(j, sin, along)
-            cell_row[k], cell_col[k], weight[k] = v + half - HALF, u + half - HALF, fma(u, u, v * v) * exponent
-        dy, above, below = samples[2, count:count + n], level[row + i - 1, x:x + n], level[row + i + 1, x:x + n]
-        for k in range(n):
-            dy[k] = above[k] - below[k]
-        dx, left, right = (samples[3, count:count + n], level[row + i, x - 1:x - 1 + n],
-                           level[row + i, x + 1:x + 1 + n])
-        for k in range(n):
-            dx[k] = right[k] - left[k]
-        count += n
+        turned = (cos, sin, np.float32(i) * sin, np.float32(i) * cos, exponent)
+        first, last = _columns(turned, inverse, d, left, right)
+        if first <= last:
+            _sample_row(level, row + i, col, (first, last), turned, d, samples, count)
+            count += last - first + 1
     angle, length, weight = samples[2, :count], samples[3, :count], samples[4, :count]
     for k in range(count):
         angle[k], length[k] = atan2_degrees(angle[k], length[k]), magnitude(length[k], angle[k])
@@ -92,95 +130,185 @@ def _sample(level, frame, turn, grid, samples):
 
 
 @njit(cache=True, error_model="numpy")
-def _columns(cos, sin, across, along, d, first, last):
+def _sample_row(level, y, col, columns, turned, d, samples, count):
+    """Write cell row, cell column, D_y, D_x and the weight's exponent of the columns j = first … last of a row.
+
+    Sixteen at a time from sample `count` on; what is written past the last is overwritten by the next row.
+    """
+    first, last = columns
+    cos, sin, across, along, exponent = turned
+    above, here, below = level[y - 1], level[y], level[y + 1]
+    c, s, u0, v0 = splat(cos), splat(sin), splat(-across), splat(along)
+    half, middle, scale = splat(HALF), splat(np.float32(d / 2)), splat(exponent)
+    for j in range(first, last + 1, LANES):
+        x, k, some = col + j, count + j - first, last + 1 - j
+        step = count_up(j)
+        u, v = fma(step, c, u0), fma(step, s, v0)
+        store(samples[0], k, v + middle - half)
+        store(samples[1], k, u + middle - half)
+        store(samples[2], k, load_some(above, x, some) - load_some(below, x, some))
+        store(samples[3], k, load_some(here, x + 1, some) - load_some(here, x - 1, some))
+        store(samples[4], k, fma(u, u, v * v) * scale)
+
+
+@njit(cache=True, error_model="numpy")
+def _columns(turned, inverse, d, first, last):
     """First and last j of a row, within the bounds given, that fall into the grid.
 
-    The grid is convex, so they are the whole of the row's part; −1 < cell coordinate < d is tested as
-    `_sample` computes it, from a guess by division that is a pixel too wide.
+    The grid is convex, so they are the whole of the row's part.  A guess by division is up to two pixels too wide;
+    then sixteen columns from either end are tested as `_sample_row` computes them.
     """
+    _, _, across, along, _ = turned
     centre, limit = np.float32(d / 2) - HALF, np.float32(d)
     low, high = np.float64(first), np.float64(last)
-    for slope, shift in ((cos, -across), (sin, along)):
-        if abs(slope) > 1e-6:
-            a, b = (-1 - centre - shift) / slope, (limit - centre - shift) / slope
+    for per_slope, shift in ((inverse[0], -across), (inverse[1], along)):
+        if per_slope != 0:
+            a, b = (-1 - centre - shift) * per_slope, (limit - centre - shift) * per_slope
             low, high = max(low, min(a, b) - 1), min(high, max(a, b) + 1)
     first, last = np.int64(math.ceil(low)), np.int64(math.floor(high))
-    while first <= last and not _inside(np.float32(first), cos, sin, across, along, d):
-        first += 1
-    while first <= last and not _inside(np.float32(last), cos, sin, across, along, d):
-        last -= 1
+    while first <= last:
+        bits = _inside(turned, d, first)
+        if bits:
+            first += lowest_bit(bits)
+            break
+        first += LANES
+    while first <= last:
+        bits = _inside(turned, d, last - LANES + 1)
+        if bits:
+            return first, last - LANES + 1 + highest_bit(bits)
+        last -= LANES
     return first, last
 
 
-@njit(cache=True, error_model="numpy")
-def _inside(j, cos, sin, across, along, d):
-    half, limit = np.float32(d / 2), np.float32(d)
-    row, col = fma(j, sin, along) + half - HALF, fma(j, cos, -across) + half - HALF
-    return row > -1 and row < limit and col > -1 and col < limit
+@njit(cache=True)
+def _inverse(slope):
+    """1 / slope in float64; 0 where the slope is too flat to tell where a cell ends."""
+    return 1 / np.float64(slope) if abs(slope) > 1e-6 else 0.0
 
 
 @njit(cache=True, error_model="numpy")
-def _vote(samples, count, turn, grid, out):
-    """Share each gradient among its two nearest rows, columns and angle bins, trilinearly.
+def _inside(turned, d, j):
+    """Which of the sixteen columns from j on have −1 < cell row, cell column < d: bit k speaks of j + k."""
+    cos, sin, across, along, _ = turned
+    step, half, middle = count_up(j), splat(HALF), splat(np.float32(d / 2))
+    low, high = splat(np.float32(-1)), splat(np.float32(d))
+    row = fma(step, splat(sin), splat(along)) + middle - half
+    col = fma(step, splat(cos), splat(-across)) + middle - half
+    return above(row, low) & above(high, row) & above(col, low) & above(high, col)
 
-    The histogram has a cell of margin on every side, for shares that fall outside the grid, and two
-    angle bins more, which are folded into the first two.  In the last (number of samples) mod (SIMD
-    lanes) votes the last product is fused into the bin, as cv2 does.
+
+@njit(cache=True, error_model="numpy")
+def _vote(samples, votes, turns, grid, places, parts, histograms):
+    """Share each gradient of some keypoints among its two nearest rows, columns and angle bins, trilinearly.
+
+    A histogram has a cell of margin on every side, for shares that fall outside the grid.  In the last (number of
+    samples) mod (SIMD lanes) votes the last product is fused into the bin, as cv2 does: those go one by one, and so
+    do all where a cell has more bins than a register has lanes.  Keypoint k has votes[k] = (unfused, all) votes.
     """
     d, n, _, _, lanes = grid
-    stride = n + 2
-    guard, down = 1, (d + 2) * stride                     # an angle of −1 reaches one bin below the first
-    histogram = np.zeros(guard + (d + 2) * down, np.float32)
-    places, parts = np.empty(_BATCH, np.int32), np.empty((5, _BATCH), np.float32)
-    upper_left, upper_right, lower_left, lower_right, fractions = parts
-    for first in range(0, count, _BATCH):
-        size = min(_BATCH, count - first)
-        _split(samples, first, size, turn, (d, n), places, parts)
-        for k in range(size):
-            at, fraction = np.uint32(guard + places[k]), fractions[k]
-            fused = first + k >= count - count % lanes
-            _share(histogram, at, upper_left[k], fraction, fused)
-            _share(histogram, at + np.uint32(stride), upper_right[k], fraction, fused)
-            _share(histogram, at + np.uint32(down), lower_left[k], fraction, fused)
-            _share(histogram, at + np.uint32(down + stride), lower_right[k], fraction, fused)
-    for r in range(d):
-        for c in range(d):
-            bins = histogram[guard + (r + 1) * down + (c + 1) * stride:][:stride]
-            bins[0] += bins[n]
-            bins[1] += bins[n + 1]
-            out[(r * d + c) * n:(r * d + c + 1) * n] = bins[:n]
+    most, flat = votes[:, 0].max(), histograms.reshape(-1)
+    for k in range(_TOGETHER):
+        samples[k, :, votes[k, 1]:most] = 0
+    for first in range(0, most, _BATCH):
+        size = min(_BATCH, most - first)
+        for k in range(_TOGETHER):
+            _split(samples[k], first, size, votes[k, 0], turns[k], (d, n), places[k], parts[k])
+        _scatter(places, parts, size, d + 2, histograms)
+    for k in range(_TOGETHER):
+        unfused, count = votes[k]
+        for i in range(unfused, count):
+            sample = samples[k, 0, i], samples[k, 1, i], samples[k, 2, i], samples[k, 3, i], samples[k, 4, i]
+            _share(sample, turns[k], (d, n), i >= count - count % lanes, k, flat)
 
 
 @njit(cache=True, error_model="numpy")
-def _split(samples, first, size, turn, grid, places, parts):
-    """Split each weighted length among four cells; where the first of them stands, and the angle's fraction."""
+def _split(samples, first, size, unfused, turn, grid, places, parts):
+    """Split samples first … first + size − 1 as `_share` does; those from `unfused` on count nothing.
+
+    `places` receives where the first of the four cells starts, a multiple of 64, plus the lane of the first bin.
+    `parts` receives for the upper left, upper right, lower left and lower right cell the shares of that bin and the
+    next, as pairs of which the even lane comes first.
+    """
     compiled_apart()
-    d, n = np.int32(grid[0]), np.int32(grid[1])
-    one, stride, down = np.int32(1), np.int32(n + 2), np.int32((d + 2) * (n + 2))
-    bins_per_degree = np.float32(n) / _TURN
-    last = first + size
-    rows, cols, angles = samples[0, first:last], samples[1, first:last], samples[2, first:last]
-    lengths, weights = samples[3, first:last], samples[4, first:last]
+    d, n = grid
+    zero, one, half, bins = splat(np.float32(0)), splat(np.float32(1)), splat(HALF), splat(np.float32(n))
+    pitch, down = splat(np.float32(_TOGETHER * LANES)), splat(np.float32((d + 2) * _TOGETHER * LANES))
+    bins_per_degree, turned, limit = splat(np.float32(n) / _TURN), splat(turn), splat(np.float32(unfused))
+    for k in range(0, size, LANES):
+        row, col = load(samples[0], first + k), load(samples[1], first + k)
+        angle_bin = (load(samples[2], first + k) - turned) * bins_per_degree
+        r, c, o = floor(row), floor(col), floor(angle_bin)
+        lane = if_below(o, zero, o + bins, o)
+        lane = if_below(lane, bins, lane, lane - bins) + one
+        store_integers(places, k, (r + one) * down + (c + one) * pitch + lane)
+        halved = lane * half
+        odd = halved - floor(halved)
+        length = load(samples[3], first + k) * load(samples[4], first + k)
+        length = if_below(count_up(first + k), limit, length, zero)
+        lower = length * (row - r)
+        fraction, right = angle_bin - o, col - c
+        for below, of_row in ((0, length - lower), (2, lower)):
+            of_right = of_row * right
+            for beside, of_cell in ((0, of_row - of_right), (1, of_right)):
+                after = of_cell * fraction
+                this = of_cell - after
+                store_pairs(parts[below + beside], 2 * k, if_below(zero, odd, after, this),
+                            if_below(zero, odd, this, after))
+
+
+@njit(cache=True, error_model="numpy")
+def _scatter(places, parts, size, cells, histograms):
+    """Add the shares of `size` samples of each keypoint to its histogram, four cells a sample, `cells` a row."""
+    compiled_apart()
+    flat, shares = histograms.reshape(-1), parts.reshape(-1)
+    beside, below = _TOGETHER * LANES, cells * _TOGETHER * LANES
     for k in range(size):
-        angle_bin = (angles[k] - turn) * bins_per_degree
-        r, c, o = np.floor(rows[k]), np.floor(cols[k]), np.floor(angle_bin)
-        bin_ = np.int32(o)
-        bin_ = bin_ + n if bin_ < 0 else bin_
-        bin_ = bin_ - n if bin_ >= n else bin_
-        places[k] = (np.int32(r) + one) * down + (np.int32(c) + one) * stride + bin_
-        right = cols[k] - c
-        length = lengths[k] * weights[k]
-        lower = length * (rows[k] - r)
-        upper = length - lower
-        ur, lr = upper * right, lower * right
-        parts[0, k], parts[1, k], parts[2, k], parts[3, k] = upper - ur, ur, lower - lr, lr
-        parts[4, k] = angle_bin - o
+        for who in range(_TOGETHER):
+            lane = places[who, k] & np.int32(LANES - 1)
+            at, share = np.int64(places[who, k] - lane) + who * LANES, 8 * who * _BATCH + 2 * k
+            ul, ur = load(flat, at), load(flat, at + beside)
+            ll, lr = load(flat, at + below), load(flat, at + below + beside)
+            store(flat, at, ul + keep_two(load_pair(shares, share), lane))
+            store(flat, at + beside, ur + keep_two(load_pair(shares, share + 2 * _BATCH), lane))
+            store(flat, at + below, ll + keep_two(load_pair(shares, share + 4 * _BATCH), lane))
+            store(flat, at + below + beside, lr + keep_two(load_pair(shares, share + 6 * _BATCH), lane))
 
 
-@njit(cache=True)
-def _share(histogram, at, amount, fraction, fused):
-    """Split an amount between the angle bins `at` and `at` + 1."""
-    share = amount * fraction
-    after = at + np.uint32(1)
-    histogram[at] += fma(-amount, fraction, amount) if fused else amount - share
-    histogram[after] = fma(amount, fraction, histogram[after]) if fused else histogram[after] + share
+@njit(cache=True, error_model="numpy")
+def _share(sample, turn, grid, fused, who, flat):
+    """Share one gradient among eight bins.
+
+        w·|∇L| = Σ over two rows, two columns, two angle bins of  (1 − |row − r|)(1 − |col − c|)(1 − |bin − o|)·w·|∇L|
+    """
+    (d, n), (row, col, angle, length, weight) = grid, sample
+    angle_bin = (angle - turn) * (np.float32(n) / _TURN)
+    r, c, o = np.floor(row), np.floor(col), np.floor(angle_bin)
+    bin_ = np.int64(o)
+    bin_ = bin_ + n if bin_ < 0 else bin_
+    bin_ = bin_ - n if bin_ >= n else bin_
+    amount = length * weight
+    lower = amount * (row - r)
+    for below, of_row in ((0, amount - lower), (1, lower)):
+        right = of_row * (col - c)
+        for beside, of_cell in ((0, of_row - right), (1, right)):
+            cell = (np.int64(r) + 1 + below) * (d + 2) + np.int64(c) + 1 + beside
+            at, fraction = (cell * _TOGETHER + who) * _pitch(n) + bin_ + 1, angle_bin - o
+            if fused:
+                flat[at] += fma(-of_cell, fraction, of_cell)
+                flat[at + 1] = fma(of_cell, fraction, flat[at + 1])
+            else:
+                flat[at] += of_cell - of_cell * fraction
+                flat[at + 1] += of_cell * fraction
+
+
+@njit(cache=True, error_model="numpy")
+def _fold(flat, who, grid, out):
+    """Write the bins of the grid, without its margin; bin n is bin 0, and cv2 has a bin −1 as bin 1 of the cell before."""
+    d, n, pitch = grid[0], grid[1], _pitch(grid[1])
+    for r in range(d):
+        for c in range(d):
+            at, to = ((r + 1) * (d + 2) + c + 1) * _TOGETHER * pitch + who * pitch, (r * d + c) * n
+            for k in range(0, n, LANES):
+                store_first(out, to + k, load(flat, at + 1 + k), n - k)
+            out[to] += flat[at + n + 1]
+            out[to + 1 % n] += flat[at + _TOGETHER * pitch]

@@ -73,17 +73,21 @@ def call_llvm(builder, name, result, *arguments):
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
 
 
-def _broadcast(builder, value):
-    undefined = ir.Constant(ir.VectorType(value.type, LANES), ir.Undefined)
+def _broadcast(builder, value, times=LANES):
+    undefined = ir.Constant(ir.VectorType(value.type, times), ir.Undefined)
     first = builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
-    zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), times), [0] * times)
     return builder.shuffle_vector(first, undefined, zeros)
+
+
+def _numbers(bits, start=0):
+    """The integers start … start + 15."""
+    return ir.Constant(ir.VectorType(ir.IntType(bits), LANES), list(range(start, start + LANES)))
 
 
 def _first(builder, count):
     """Mask of the first `count` lanes."""
-    numbers = ir.Constant(ir.VectorType(ir.IntType(64), LANES), list(range(LANES)))
-    return builder.icmp_signed("<", numbers, _broadcast(builder, count))
+    return builder.icmp_signed("<", _numbers(64), _broadcast(builder, count))
 
 
 @intrinsic
@@ -138,6 +142,86 @@ def splat(typing_context, number):
 
 
 @intrinsic
+def count_up(typing_context, start):
+    """start, start + 1, … start + 15 of a whole number, as float32."""
+    def codegen(context, builder, sig, arguments):
+        numbers = builder.add(_broadcast(builder, arguments[0]), _numbers(64))
+        return builder.sitofp(numbers, VECTOR)
+
+    return _lanes(types.int64), codegen
+
+
+@intrinsic
+def load_pair(typing_context, array, index):
+    """array[index], array[index + 1], again and again."""
+    def codegen(context, builder, sig, arguments):
+        start = context.make_array(sig.args[0])(context, builder, arguments[0]).data
+        pair = ir.DoubleType()
+        where = builder.bitcast(builder.gep(start, [arguments[1]]), pair.as_pointer())
+        return builder.bitcast(_broadcast(builder, builder.load(where, align=4), LANES // 2), VECTOR)
+
+    return _lanes(array, types.intp), codegen
+
+
+@intrinsic
+def store_pairs(typing_context, array, index, a, b):
+    """array[index : index + 32] = a₀, b₀, a₁, b₁, …"""
+    def codegen(context, builder, sig, arguments):
+        where = _address(context, builder, sig.args[0], *arguments[:2])
+        for half in range(2):
+            order = [i // 2 + half * LANES // 2 + i % 2 * LANES for i in range(LANES)]
+            mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), order)
+            builder.store(builder.shuffle_vector(*arguments[2:], mask),
+                          builder.gep(where, [ir.Constant(ir.IntType(64), half)]), align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, _lanes, _lanes), codegen
+
+
+@intrinsic
+def keep_two(typing_context, a, lane):
+    """`a` in the lanes `lane` and `lane` + 1, zeros elsewhere; lane is an int32."""
+    def codegen(context, builder, sig, arguments):
+        this = _broadcast(builder, arguments[1])
+        here = builder.icmp_signed("==", _numbers(32), this)
+        after = builder.icmp_signed("==", _numbers(32, start=-1), this)
+        return builder.select(builder.or_(here, after), arguments[0], ir.Constant(VECTOR, [0.0] * LANES))
+
+    return _lanes(_lanes, types.int32), codegen
+
+
+@intrinsic
+def floor(typing_context, a):
+    """The largest whole numbers that are not above."""
+    def codegen(context, builder, sig, arguments):
+        return call_llvm(builder, "llvm.floor.v16f32", VECTOR, *arguments)
+
+    return _lanes(_lanes), codegen
+
+
+@intrinsic
+def if_below(typing_context, a, b, yes, no):
+    """`yes` where a < b, else `no`."""
+    def codegen(context, builder, sig, arguments):
+        return builder.select(builder.fcmp_ordered("<", *arguments[:2]), *arguments[2:])
+
+    return _lanes(_lanes, _lanes, _lanes, _lanes), codegen
+
+
+@intrinsic
+def store_integers(typing_context, array, index, values):
+    """array[index : index + 16] = values, which are whole numbers, of a contiguous (N,) int32 array."""
+    def codegen(context, builder, sig, arguments):
+        numbers = builder.fptosi(arguments[2], ir.VectorType(ir.IntType(32), LANES))
+        start = context.make_array(sig.args[0])(context, builder, arguments[0]).data
+        where = builder.bitcast(builder.gep(start, [arguments[1]]), numbers.type.as_pointer())
+        builder.store(numbers, where, align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, _lanes), codegen
+
+
+@intrinsic
 def minimum(typing_context, a, b):
     """The smaller of each two numbers, none of which is NaN."""
     def codegen(context, builder, sig, arguments):
@@ -186,9 +270,28 @@ def lowest_bit(typing_context, bits):
     return types.int64(types.int64), codegen
 
 
+@intrinsic
+def highest_bit(typing_context, bits):
+    """The place of the highest 1 of a number that is not 0."""
+    def codegen(context, builder, sig, arguments):
+        zeros = builder.ctlz(arguments[0], ir.Constant(ir.IntType(1), 1))
+        return builder.sub(ir.Constant(ir.IntType(64), 63), zeros)
+
+    return types.int64(types.int64), codegen
+
+
 @njit(cache=True)
 def whole_lines(n):
     """Return n float32 of no particular value that start on a cache line: a load across two costs double."""
     values = np.empty(n + LANES, np.float32)
     skip = -(values.ctypes.data // 4) % LANES
     return values[skip:skip + n]
+
+
+@njit(cache=True)
+def store_first(line, at, values, count):
+    """Store at most `count` of sixteen values."""
+    if count >= LANES:
+        store(line, at, values)
+    else:
+        store_some(line, at, values, count)
