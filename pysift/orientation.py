@@ -7,7 +7,7 @@ ended in, a gradient votes for the one nearest bin, and the histogram is smoothe
 [1 4 6 4 1]/16 (docs/deviations.md, 6).  Inside, angles are cv2's: degrees, counter-clockwise with
 y up while voting, clockwise on the screen once they leave.
 
-imports: params, threads, kernels.arithmetic          Reads  refine.py (step 3), scalespace.py (step 1)
+imports: params, threads, kernels.arithmetic, kernels.orientation          Reads  refine.py (step 3), scalespace.py (step 1)
 """
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import numpy as np
 from numba import njit
 
 from pysift.kernels.arithmetic import HALF, ONE, TWO, atan2_degrees, exp_table, fma, magnitude, round_half_even
+from pysift.kernels.orientation import vote_each
 from pysift.params import SIFTParams
 from pysift.threads import over
 
@@ -82,10 +83,10 @@ def _window(params: SIFTParams) -> tuple:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _orient_each(levels, cells, sigma, window, angles, counts, first, last):
+    histograms = np.empty((len(cells), window[0]), np.float32)
+    vote_each(levels, cells, sigma, window, histograms, first, last)
     for i in range(first, last):
-        layer, row, col = cells[i]
-        histogram = _smooth(_vote(levels[layer], col, row, sigma[i], window))
-        counts[i] = _peaks(histogram, window[3], angles[i])
+        counts[i] = _peaks(_smooth(histograms[i]), window[3], angles[i])
 
 
 @njit(cache=True, error_model="numpy")

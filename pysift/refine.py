@@ -9,7 +9,7 @@ While some |δ| ≥ ½ the point moves to the pixel that δ names, in x, y and s
 uses D(p + δ) = D + ½∇Dᵀδ, the edge test the ratio of the curvatures at p.  Derivatives are those of
 D/255, so contrast is a fraction of the intensity range.
 
-imports: params, threads, kernels.arithmetic          Reads  extrema.py (step 2)
+imports: params, threads, kernels.arithmetic, kernels.lanes          Reads  extrema.py (step 2)
 """
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ import numpy as np
 from numba import njit
 
 from pysift.kernels.arithmetic import HALF, TWO, fma, minor, round_half_even
+from pysift.kernels.lanes import announce
 from pysift.params import SIFTParams
 from pysift.threads import over
 
@@ -27,6 +28,7 @@ REASONS = ("kept", "left the octave", "diverged", "did not settle", "low contras
 KEPT, LEFT, DIVERGED, UNSETTLED, LOW_CONTRAST, EDGE = range(len(REASONS))
 
 _FULL_RANGE, _QUARTER = np.float32(1.0 / 255), np.float32(0.25)
+_AHEAD = 8                                          # candidates whose pixels are on their way from memory
 _OUT_OF_REACH = np.float32((2**31 - 1) // 3)        # cv2 gives up on steps that an int could not hold
 
 
@@ -187,6 +189,9 @@ def _refine_each(levels, tests, cells, numbers, status, first, last):
     max_steps, border, accept, contrast, edge, sigma = tests
     n_layers = np.float32(len(levels) - 3)
     for i in range(first, last):
+        if i + _AHEAD < last:
+            for layer in range(cells[i + _AHEAD, 0] - 1, cells[i + _AHEAD, 0] + 3):
+                announce(levels[layer], cells[i + _AHEAD, 2], cells[i + _AHEAD, 1], 1)
         state, cell, offset, gradient, hessian = _settle(levels, cells[i, 0], cells[i, 1], cells[i, 2],
                                                          max_steps, border, accept)
         (layer, y, x), (dx, dy, ds) = cell, offset

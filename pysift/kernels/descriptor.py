@@ -21,6 +21,7 @@ from pysift.kernels.arithmetic import HALF, atan2_degrees, compiled_apart, exp_t
 from pysift.kernels.lanes import (
     LANES,
     above,
+    announce,
     count_up,
     floor,
     highest_bit,
@@ -61,6 +62,9 @@ def describe_each(levels, layer, frames, grid, order, out, first, last):
     histograms = whole_lines(cells * _TOGETHER * pitch).reshape(cells, _TOGETHER, pitch)
     for start in range(first, last, _TOGETHER):
         together = order[start:min(start + _TOGETHER, last)]
+        for i in order[start + _TOGETHER:min(start + 2 * _TOGETHER, last)]:
+            announce(levels[layer[i]], round_half_even(frames[i, 0]), round_half_even(frames[i, 1]),
+                     _reach(frames[i, 2], grid, h, w))
         votes[:], histograms[:] = 0, 0
         for k, i in enumerate(together):
             turns[k] = _turn(frames[i, 3])

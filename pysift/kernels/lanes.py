@@ -133,6 +133,18 @@ def store_some(typing_context, array, index, values, count):
 
 
 @intrinsic
+def prefetch(typing_context, array, index):
+    """Have array[index] brought into the second cache, for a load to come; a hint, which waits for nothing."""
+    def codegen(context, builder, sig, arguments):
+        where = _address(context, builder, sig.args[0], *arguments)
+        read, second, data = (ir.Constant(ir.IntType(32), k) for k in (0, 2, 1))
+        call_llvm(builder, "llvm.prefetch.p0", ir.VoidType(), where, read, second, data)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), codegen
+
+
+@intrinsic
 def splat(typing_context, number):
     """Sixteen times the same float32 number."""
     def codegen(context, builder, sig, arguments):
@@ -295,3 +307,12 @@ def store_first(line, at, values, count):
         store(line, at, values)
     else:
         store_some(line, at, values, count)
+
+
+@njit(cache=True)
+def announce(level, col, row, reach):
+    """Have the square of half-width `reach` about a pixel fetched from memory while something else is computed."""
+    h, w = level.shape
+    for y in range(max(row - reach, 0), min(row + reach, h - 1) + 1):
+        for x in range(max(col - reach, 0), min(col + reach + LANES, w), LANES):
+            prefetch(level[y], x)
