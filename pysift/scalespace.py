@@ -34,6 +34,7 @@ _spare: deque[np.ndarray] = deque(maxlen=1)         # the buffer of the last cal
 _WAVE = 1 << 15                                     # pixels of a level at a time …
 _ROWS = 64                                          # … but no fewer rows
 _GRAIN = 1 << 15                                    # pixels that are worth a thread
+_ALONE = np.ones(1, np.float32)                     # the kernel along one pixel, which is its own blur
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,6 +246,5 @@ def blur(image: np.ndarray, kernel: np.ndarray, out: np.ndarray | None = None) -
 def run_blur(image: np.ndarray, kernel: np.ndarray, out: np.ndarray, blocks: np.ndarray, fresh: bool,
              first: int, last: int) -> None:
     """Blur rows first … last − 1 on this thread; `blocks` and `fresh` as `kernels.blur.blur_rows`."""
-    alone = np.ones(1, np.float32)                                  # a single pixel is its own blur
-    along_x, along_y = kernel if image.shape[1] > 1 else alone, kernel if image.shape[0] > 1 else alone
+    along_x, along_y = kernel if image.shape[1] > 1 else _ALONE, kernel if image.shape[0] > 1 else _ALONE
     blur_rows(image, along_x, along_y, (0,) * (len(kernel) // 2), out, blocks, fresh, first, last)

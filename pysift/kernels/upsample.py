@@ -2,14 +2,15 @@
 
 The formulas stand in scalespace.upsample.
 
-imports: kernels.arithmetic
+imports: kernels.arithmetic, kernels.lanes
 """
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
-from pysift.kernels.arithmetic import HALF
+from pysift.kernels.arithmetic import HALF, compiled_apart
+from pysift.kernels.lanes import LANES, load, splat, store_pairs
 
 _NEAR, _FAR = np.float32(0.75), np.float32(0.25)
 
@@ -34,15 +35,31 @@ def double_rows(image, precise, out, first, last):
 
 @njit(cache=True)
 def _double(row, precise, out):
-    """(W,) → (2W,), the formulas of `upsample` along one axis."""
+    """(W,) → (2W,), the formulas of `upsample` along one axis; sixteen pixels at a time between the ends."""
+    compiled_apart()
     w = len(row)
-    for x in range(w):
-        here, after = row[x], row[min(x + 1, w - 1)]
-        out[2 * x] = here if precise else row[max(x - 1, 0)] * _FAR + here * _NEAR
-        out[2 * x + 1] = (here + after) * HALF if precise else here * _NEAR + after * _FAR
+    near, far, half = splat(_NEAR), splat(_FAR), splat(HALF)
+    whole = max(w - 2, 0) // LANES * LANES                  # pixels 1 … whole have both neighbours
+    for x in range(1, 1 + whole, LANES):
+        here, after = load(row, x), load(row, x + 1)
+        even = here if precise else load(row, x - 1) * far + here * near
+        odd = (here + after) * half if precise else here * near + after * far
+        store_pairs(out, 2 * x, even, odd)
+    _double_one(row, 0, precise, out)
+    for x in range(1 + whole, w):
+        _double_one(row, x, precise, out)
+
+
+@njit(cache=True)
+def _double_one(row, x, precise, out):
+    w = len(row)
+    here, after = row[x], row[min(x + 1, w - 1)]
+    out[2 * x] = here if precise else row[max(x - 1, 0)] * _FAR + here * _NEAR
+    out[2 * x + 1] = (here + after) * HALF if precise else here * _NEAR + after * _FAR
 
 
 @njit(cache=True)
 def _mix(a, b, of_a, of_b, out):
+    compiled_apart()
     for x in range(len(out)):
         out[x] = a[x] * of_a + b[x] * of_b
