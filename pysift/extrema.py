@@ -5,7 +5,7 @@
 The comparison is cv2's: `≥`, so a plateau yields every one of its pixels, and the threshold in front
 of it is a whole number of grey levels (docs/deviations.md, 3 and 4).
 
-imports: params, threads, kernels.arithmetic, kernels.lanes          Reads  scalespace.py (step 1)
+imports: params, threads, kernels.arithmetic, kernels.lanes, kernels.memory          Reads  scalespace.py (step 1)
 """
 from __future__ import annotations
 
@@ -16,22 +16,10 @@ import numpy as np
 from numba import njit
 
 from pysift.kernels.arithmetic import compiled_apart
-from pysift.kernels.lanes import (
-    LANES,
-    above,
-    at_least,
-    load,
-    load_some,
-    lowest_bit,
-    maximum,
-    minimum,
-    splat,
-    store,
-    whole_lines,
-)
+from pysift.kernels.lanes import LANES, above, at_least, lowest_bit, maximum, minimum, splat
+from pysift.kernels.memory import load, load_some, store, whole_lines
 from pysift.params import SIFTParams
 from pysift.threads import over
-
 
 _STRIP = 512                        # columns at a time, a multiple of 16
 _PITCH = _STRIP + 3 * LANES         # of a row of differences, with what lies beside the strip

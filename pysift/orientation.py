@@ -7,7 +7,8 @@ ended in, a gradient votes for the one nearest bin, and the histogram is smoothe
 [1 4 6 4 1]/16 (docs/deviations.md, 6).  Inside, angles are cv2's: degrees, counter-clockwise with
 y up while voting, clockwise on the screen once they leave.
 
-imports: params, threads, kernels.arithmetic, kernels.orientation          Reads  refine.py (step 3), scalespace.py (step 1)
+imports: params, threads, kernels.arithmetic, kernels.orientation
+Reads    refine.py (step 3), scalespace.py (step 1)
 """
 from __future__ import annotations
 

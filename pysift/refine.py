@@ -9,7 +9,7 @@ While some |δ| ≥ ½ the point moves to the pixel that δ names, in x, y and s
 uses D(p + δ) = D + ½∇Dᵀδ, the edge test the ratio of the curvatures at p.  Derivatives are those of
 D/255, so contrast is a fraction of the intensity range.
 
-imports: params, threads, kernels.arithmetic, kernels.lanes          Reads  extrema.py (step 2)
+imports: params, threads, kernels.arithmetic, kernels.memory          Reads  extrema.py (step 2)
 """
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import numpy as np
 from numba import njit
 
 from pysift.kernels.arithmetic import HALF, TWO, fma, minor, round_half_even
-from pysift.kernels.lanes import announce
+from pysift.kernels.memory import announce
 from pysift.params import SIFTParams
 from pysift.threads import over
 

@@ -10,7 +10,7 @@ kept from one call to the next.  tests/oracle.py has the plain formula.  What is
 is not follows cv2 to the bit (docs/deviations.md, 8): its vector loops fuse, the scalar code for the last columns
 fuses what its compiler happened to.
 
-imports: kernels.arithmetic, kernels.lanes
+imports: kernels.arithmetic, kernels.lanes, kernels.memory
 """
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ import numpy as np
 from numba import njit
 
 from pysift.kernels.arithmetic import compiled_apart, fma
-from pysift.kernels.lanes import LANES, load, splat, store, store_first, whole_lines
+from pysift.kernels.lanes import LANES, splat
+from pysift.kernels.memory import load, store, store_first, whole_lines
 
 _STRIP = 512                        # columns, a multiple of 64
 _PITCH = _STRIP + LANES             # of a row in the block: a power of two would map all rows to the same cache lines

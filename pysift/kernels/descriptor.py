@@ -1,48 +1,35 @@
-"""The gradients about a keypoint, gathered and shared among 4 × 4 × 8 bins: the loops of step 5.
+"""The gradients about a keypoint, shared among 4 × 4 × 8 bins: the second half of step 5's loops.
 
-    turned square → per image row one run of columns → places, differences     (sixteen pixels at a time)
-                  → angles, magnitudes, weights, shares of all samples         (loops that LLVM makes vector code)
-                  → added to the histogram one sample after the other          (a cell of the grid is one register)
+    samples → the shares of each in four cells and two angles       (sixteen samples at a time)
+            → added to the histogram one sample after the other     (a cell of the grid is one register)
 
-What is computed is in descriptor.py; tests/oracle.py has it as plain loops, `_share` below for one sample.  The order
-of the samples, row by row, is part of the result, since each bin is a float32 sum; so a sum must wait for the one
-before it.  Four keypoints are therefore voted for side by side: while one waits, the others add.
+What is computed is in pysift/descriptor.py; tests/oracle.py has it as plain loops, `_share` below for one sample.
+Each bin is a float32 sum over the samples in their order, so a sum must wait for the one before it.  Four keypoints
+are therefore voted for side by side: while one waits, the others add.
 
-imports: kernels.arithmetic, kernels.lanes
+imports: kernels.arithmetic, kernels.lanes, kernels.memory, kernels.samples
 """
 from __future__ import annotations
-
-import math
 
 import numpy as np
 from numba import njit
 
-from pysift.kernels.arithmetic import HALF, atan2_degrees, compiled_apart, exp_table, fma, magnitude, round_half_even
-from pysift.kernels.lanes import (
-    LANES,
-    above,
+from pysift.kernels.arithmetic import HALF, compiled_apart, fma, round_half_even
+from pysift.kernels.lanes import LANES, count_up, floor, if_below, keep_two, splat
+from pysift.kernels.memory import (
     announce,
-    count_up,
-    floor,
-    highest_bit,
-    if_below,
-    keep_two,
     load,
     load_pair,
-    load_some,
-    lowest_bit,
-    splat,
     store,
     store_first,
     store_integers,
     store_pairs,
     whole_lines,
 )
+from pysift.kernels.samples import reach_of, sample
 
 _TURN = np.float32(360.0)
 _FLAT = np.float32(np.finfo(np.float32).eps)
-_RADIANS = np.float32(math.pi / 180)
-_SQRT2 = np.float32(math.sqrt(2.0))
 _TOGETHER = 4                                             # keypoints
 _BATCH = 128                                              # samples of each whose shares the innermost cache holds
 
@@ -53,7 +40,7 @@ def describe_each(levels, layer, frames, grid, order, out, first, last):
     h, w = levels.shape[1:]
     reach = 0
     for i in order[first:last]:
-        reach = max(reach, _reach(frames[i, 2], grid, h, w))
+        reach = max(reach, reach_of(frames[i, 2], grid, h, w))
     room = min(2 * reach + 1, h) * min(2 * reach + 1, w) + LANES
     samples, votes = np.empty((_TOGETHER, 5, room), np.float32), np.empty((_TOGETHER, 2), np.int64)
     turns = np.empty(_TOGETHER, np.float32)
@@ -64,11 +51,11 @@ def describe_each(levels, layer, frames, grid, order, out, first, last):
         together = order[start:min(start + _TOGETHER, last)]
         for i in order[start + _TOGETHER:min(start + 2 * _TOGETHER, last)]:
             announce(levels[layer[i]], round_half_even(frames[i, 0]), round_half_even(frames[i, 1]),
-                     _reach(frames[i, 2], grid, h, w))
+                     reach_of(frames[i, 2], grid, h, w))
         votes[:], histograms[:] = 0, 0
         for k, i in enumerate(together):
             turns[k] = _turn(frames[i, 3])
-            count = _sample(levels[layer[i]], frames[i], turns[k], grid, samples[k])
+            count = sample(levels[layer[i]], frames[i], turns[k], grid, samples[k])
             votes[k] = _unfused(count, grid), count
         _vote(samples, votes, turns, grid, places, parts, histograms)
         for k, i in enumerate(together):
@@ -95,113 +82,6 @@ def _pitch(n):
 
 
 @njit(cache=True, error_model="numpy")
-def _reach(sigma, grid, h, w):
-    """Half-width of the square that holds the turned grid: √2·(cell width)·(d + 1)/2, at most the diagonal."""
-    radius = round_half_even(grid[2] * sigma * _SQRT2 * np.float32(grid[0] + 1) * HALF)
-    return min(radius, np.int64(math.sqrt(np.float64(w) * w + np.float64(h) * h)))
-
-
-@njit(cache=True, error_model="numpy")
-def _sample(level, frame, turn, grid, samples):
-    """Gather the gradients in the turned square about the nearest pixel; returns how many.
-
-    A pixel at (j, i) from the centre lies in cell coordinates, with c = cos/width, s = sin/width, at
-
-        column  u + d/2 − ½,  u = j·c − i·s;   row  v + d/2 − ½,  v = j·s + i·c;   weight  exp(−(u² + v²) / 2(d·σ_w)²)
-
-    `samples` receives the rows: cell row, cell column, angle in degrees, |∇L|, weight.
-    """
-    d, _, cell_width, exponent, _ = grid
-    h, w = level.shape
-    width = cell_width * frame[2]
-    cos, sin = np.float32(math.cos(turn * _RADIANS)) / width, np.float32(math.sin(turn * _RADIANS)) / width
-    reach = _reach(frame[2], grid, h, w)
-    col, row = round_half_even(frame[0]), round_half_even(frame[1])
-    inverse, left, right = (_inverse(cos), _inverse(sin)), max(-reach, 1 - col), min(reach, w - 2 - col)
-    count = 0
-    for i in range(max(-reach, 1 - row), min(reach, h - 2 - row) + 1):
-        turned = (cos, sin, np.float32(i) * sin, np.float32(i) * cos, exponent)
-        first, last = _columns(turned, inverse, d, left, right)
-        if first <= last:
-            _sample_row(level, row + i, col, (first, last), turned, d, samples, count)
-            count += last - first + 1
-    angle, length, weight = samples[2, :count], samples[3, :count], samples[4, :count]
-    for k in range(count):
-        angle[k], length[k] = atan2_degrees(angle[k], length[k]), magnitude(length[k], angle[k])
-    for k in range(count):
-        weight[k] = exp_table(weight[k])
-    return count
-
-
-@njit(cache=True, error_model="numpy")
-def _sample_row(level, y, col, columns, turned, d, samples, count):
-    """Write cell row, cell column, D_y, D_x and the weight's exponent of the columns j = first … last of a row.
-
-    Sixteen at a time from sample `count` on; what is written past the last is overwritten by the next row.
-    """
-    first, last = columns
-    cos, sin, across, along, exponent = turned
-    above, here, below = level[y - 1], level[y], level[y + 1]
-    c, s, u0, v0 = splat(cos), splat(sin), splat(-across), splat(along)
-    half, middle, scale = splat(HALF), splat(np.float32(d / 2)), splat(exponent)
-    for j in range(first, last + 1, LANES):
-        x, k, some = col + j, count + j - first, last + 1 - j
-        step = count_up(j)
-        u, v = fma(step, c, u0), fma(step, s, v0)
-        store(samples[0], k, v + middle - half)
-        store(samples[1], k, u + middle - half)
-        store(samples[2], k, load_some(above, x, some) - load_some(below, x, some))
-        store(samples[3], k, load_some(here, x + 1, some) - load_some(here, x - 1, some))
-        store(samples[4], k, fma(u, u, v * v) * scale)
-
-
-@njit(cache=True, error_model="numpy")
-def _columns(turned, inverse, d, first, last):
-    """First and last j of a row, within the bounds given, that fall into the grid.
-
-    The grid is convex, so they are the whole of the row's part.  A guess by division is up to two pixels too wide;
-    then sixteen columns from either end are tested as `_sample_row` computes them.
-    """
-    _, _, across, along, _ = turned
-    centre, limit = np.float32(d / 2) - HALF, np.float32(d)
-    low, high = np.float64(first), np.float64(last)
-    for per_slope, shift in ((inverse[0], -across), (inverse[1], along)):
-        if per_slope != 0:
-            a, b = (-1 - centre - shift) * per_slope, (limit - centre - shift) * per_slope
-            low, high = max(low, min(a, b) - 1), min(high, max(a, b) + 1)
-    first, last = np.int64(math.ceil(low)), np.int64(math.floor(high))
-    while first <= last:
-        bits = _inside(turned, d, first)
-        if bits:
-            first += lowest_bit(bits)
-            break
-        first += LANES
-    while first <= last:
-        bits = _inside(turned, d, last - LANES + 1)
-        if bits:
-            return first, last - LANES + 1 + highest_bit(bits)
-        last -= LANES
-    return first, last
-
-
-@njit(cache=True)
-def _inverse(slope):
-    """1 / slope in float64; 0 where the slope is too flat to tell where a cell ends."""
-    return 1 / np.float64(slope) if abs(slope) > 1e-6 else 0.0
-
-
-@njit(cache=True, error_model="numpy")
-def _inside(turned, d, j):
-    """Which of the sixteen columns from j on have −1 < cell row, cell column < d: bit k speaks of j + k."""
-    cos, sin, across, along, _ = turned
-    step, half, middle = count_up(j), splat(HALF), splat(np.float32(d / 2))
-    low, high = splat(np.float32(-1)), splat(np.float32(d))
-    row = fma(step, splat(sin), splat(along)) + middle - half
-    col = fma(step, splat(cos), splat(-across)) + middle - half
-    return above(row, low) & above(high, row) & above(col, low) & above(high, col)
-
-
-@njit(cache=True, error_model="numpy")
 def _vote(samples, votes, turns, grid, places, parts, histograms):
     """Share each gradient of some keypoints among its two nearest rows, columns and angle bins, trilinearly.
 
@@ -221,8 +101,8 @@ def _vote(samples, votes, turns, grid, places, parts, histograms):
     for k in range(_TOGETHER):
         unfused, count = votes[k]
         for i in range(unfused, count):
-            sample = samples[k, 0, i], samples[k, 1, i], samples[k, 2, i], samples[k, 3, i], samples[k, 4, i]
-            _share(sample, turns[k], (d, n), i >= count - count % lanes, k, flat)
+            single = samples[k, 0, i], samples[k, 1, i], samples[k, 2, i], samples[k, 3, i], samples[k, 4, i]
+            _share(single, turns[k], (d, n), i >= count - count % lanes, k, flat)
 
 
 @njit(cache=True, error_model="numpy")
@@ -279,12 +159,12 @@ def _scatter(places, parts, size, cells, histograms):
 
 
 @njit(cache=True, error_model="numpy")
-def _share(sample, turn, grid, fused, who, flat):
+def _share(single, turn, grid, fused, who, flat):
     """Share one gradient among eight bins.
 
         w·|∇L| = Σ over two rows, two columns, two angle bins of  (1 − |row − r|)(1 − |col − c|)(1 − |bin − o|)·w·|∇L|
     """
-    (d, n), (row, col, angle, length, weight) = grid, sample
+    (d, n), (row, col, angle, length, weight) = grid, single
     angle_bin = (angle - turn) * (np.float32(n) / _TURN)
     r, c, o = np.floor(row), np.floor(col), np.floor(angle_bin)
     bin_ = np.int64(o)

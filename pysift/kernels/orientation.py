@@ -8,15 +8,25 @@ What is computed is in orientation.py, whose `_vote` does the same one keypoint 
 part of the result, since each bin is a float32 sum; so a sum must wait for the one before it.  Four keypoints are
 therefore voted for side by side: while one waits, the others add.
 
-imports: kernels.arithmetic, kernels.lanes
+imports: kernels.arithmetic, kernels.lanes, kernels.memory
 """
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
-from pysift.kernels.arithmetic import ONE, TWO, atan2_degrees, compiled_apart, exp_table, fma, magnitude, round_half_even
-from pysift.kernels.lanes import LANES, announce, count_up, load_some, splat, store
+from pysift.kernels.arithmetic import (
+    ONE,
+    TWO,
+    atan2_degrees,
+    compiled_apart,
+    exp_table,
+    fma,
+    magnitude,
+    round_half_even,
+)
+from pysift.kernels.lanes import LANES, count_up, splat
+from pysift.kernels.memory import announce, load_some, store
 
 _TURN = np.float32(360.0)
 _TOGETHER = 4                                             # keypoints
@@ -72,7 +82,7 @@ def _sample(level, col, row, sigma, window, samples):
 
 @njit(cache=True, error_model="numpy")
 def _weigh(samples, count, n_bins, bins):
-    """Turn the rows of `samples` into weight, length and their product; `bins` receives the nearest bin of the angle."""
+    """Turn the rows of `samples` into weight, length and their product; `bins` receives the bin of the angle."""
     compiled_apart()
     bins_per_degree, n = np.float32(n_bins) / _TURN, np.int32(n_bins)
     weight, dy, dx = samples[0, :count], samples[1, :count], samples[2, :count]

@@ -2,7 +2,7 @@
 
 The formulas stand in scalespace.upsample.
 
-imports: kernels.arithmetic, kernels.lanes
+imports: kernels.arithmetic, kernels.lanes, kernels.memory
 """
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 from numba import njit
 
 from pysift.kernels.arithmetic import HALF, compiled_apart
-from pysift.kernels.lanes import LANES, load, splat, store_pairs
+from pysift.kernels.lanes import LANES, splat
+from pysift.kernels.memory import load, store_pairs
 
 _NEAR, _FAR = np.float32(0.75), np.float32(0.25)
 
