@@ -76,20 +76,23 @@ def to_gray(image: np.ndarray, *, order: str = "rgb") -> np.ndarray:
     array([[76, 76, 76],
            [76, 76, 76]], dtype=uint8)
     """
+    return np.array(_luma(image, order), order="C")
+
+
+def _luma(image: np.ndarray, order: str) -> np.ndarray:
+    """`to_gray`, or a view where that will do."""
     image = check_image(image)
     if order not in ("rgb", "bgr"):
         raise ValueError(f"order={order!r} is unknown: use 'rgb' or 'bgr'")
-    if image.ndim == 2 or image.shape[2] == 1:
-        grey = image.reshape(image.shape[:2])
-        _check_finite(grey)
-        return np.array(grey, order="C")
-    colours = image[..., :3]
+    colours = image.reshape(*image.shape[:2], -1)[..., :3]
     _check_finite(colours)
+    if colours.shape[2] == 1:
+        return colours[..., 0]
     r, g, b = np.moveaxis(colours if order == "rgb" else colours[..., ::-1], 2, 0)
     if image.dtype.kind == "f":
-        return np.ascontiguousarray(0.299 * r + 0.587 * g + 0.114 * b)
+        return 0.299 * r + 0.587 * g + 0.114 * b
     luma = np.uint32(9798) * r + np.uint32(19235) * g + np.uint32(3735) * b + np.uint32(1 << 14)     # < 2³¹
-    return np.ascontiguousarray(luma >> np.uint32(15), dtype=image.dtype)
+    return (luma >> np.uint32(15)).astype(image.dtype)
 
 
 def grey_levels(image: np.ndarray, intensity_range: tuple[float, float] | None = None,
@@ -119,17 +122,17 @@ def grey_levels(image: np.ndarray, intensity_range: tuple[float, float] | None =
     >>> grey_levels(np.array([[0, 65535]], np.uint16)), grey_levels(np.array([[0.0, 2.0]]), (0, 4))
     (array([[  0., 255.]], dtype=float32), array([[  0. , 127.5]], dtype=float32))
     """
-    grey = to_gray(image, order=order)
+    grey = _luma(image, order)
     low, high = _RANGE[grey.dtype.name] if intensity_range is None else _check_range(intensity_range)
     if grey.dtype == np.uint8 and intensity_range is None:
-        return grey.astype(np.float32)
+        return grey.astype(np.float32, order="C")
     darkest, brightest = float(grey.min()), float(grey.max())
     # A million ranges still leave gradients and their products finite in float32.
     least, most = (-0.5, 1.5) if intensity_range is None else (-1e6, 1e6)
     if (darkest - low) / (high - low) < least or (brightest - low) / (high - low) > most:
         raise ValueError(f"image spans {darkest:g} to {brightest:g}, far outside ({low:g}, {high:g}): divide "
                          "it by its white level (image / 255, say), or pass intensity_range=(low, high)")
-    return ((grey.astype(np.float64) - low) * 255 / (high - low)).astype(np.float32)
+    return ((grey.astype(np.float64) - low) * 255 / (high - low)).astype(np.float32, order="C")
 
 
 def resize_keep_aspect(image: np.ndarray, max_dim: int = 800) -> np.ndarray:

@@ -61,8 +61,7 @@ def build_scalespace(grey: np.ndarray, params: SIFTParams = SIFTParams()) -> lis
 
     Returns
     -------
-    list of Octave, finest first; empty where the image is too small for one.
-
+    list of Octave, finest first; empty where the image is too small for one
     Source: [Lowe §3.3]; the octave count and the decimation are cv2's (docs/deviations.md, 2).
 
     >>> [octave.levels.shape for octave in build_scalespace(np.zeros((20, 30), np.float32))]
@@ -76,14 +75,13 @@ def borrowed_scalespace(grey: np.ndarray, params: SIFTParams = SIFTParams(),
                         visit: Visit | None = None) -> Iterator[list[Octave]]:
     """Lend the scale space of an image for the length of a `with` block; its memory serves the next call too.
 
-    Fresh memory is handed out by the system page by page, which takes as long as the blurs that fill it.
-    One buffer is kept, of at most 256 MiB.
+    Fresh memory comes from the system page by page, which takes as long as the blurs that fill it.  One buffer is
+    kept, of at most 256 MiB.
 
     `visit(levels, first, last)` is called on rows first … last − 1 of an octave as soon as they and the rows next to
     them stand in all levels, while the cache still holds them; `Octave.seen` lists what it returned.
 
-    >>> with borrowed_scalespace(np.zeros((20, 30), np.float32)) as octaves:
-    ...     len(octaves)
+    >>> with borrowed_scalespace(np.zeros((20, 30), np.float32)) as octaves: len(octaves)
     4
     """
     needed = _n_values(grey, params)
@@ -111,10 +109,9 @@ def _n_values(grey: np.ndarray, params: SIFTParams) -> int:
 
 
 def _empty(n: int) -> np.ndarray:
-    """Return n float32 that start on a cache line.  NumPy asks the system for huge pages, which numba does not."""
+    """Return n float32 that start on a cache line, in huge pages, for which NumPy asks the system and numba does not."""
     values = np.empty(n + 16, np.float32)
-    skip = -(values.ctypes.data // 4) % 16
-    return values[skip:skip + n]
+    return values[-(values.ctypes.data // 4) % 16:][:n]
 
 
 def _build(grey: np.ndarray, params: SIFTParams, memory: np.ndarray, visit: Visit | None) -> list[Octave]:
@@ -123,12 +120,14 @@ def _build(grey: np.ndarray, params: SIFTParams, memory: np.ndarray, visit: Visi
     kernels = [gaussian_kernel(sigma, params) for sigma in params.level_sigmas()]
     used = 0
     for o, (height, width) in enumerate(_sizes(grey, params)):
+        if visit is not None and min(height, width) <= 2 * params.border:
+            break                                                    # too small for an extremum, and so are the next
         levels = memory[used:used + params.n_levels * height * width].reshape(-1, height, width)
         used += levels.size
         if o == 0:
             base_image(grey, params, out=levels[0], scratch=levels[1])
         else:
-            levels[0] = downsample(octaves[-1].levels[params.n_octave_layers])
+            downsample(octaves[-1].levels[params.n_octave_layers], levels[0])
         band = max(height // get_num_threads(), _GRAIN // max(width, 1))
         seen = over(height, _fill_band, levels, kernels[1:], visit, grain=band)
         octaves.append(Octave(o + params.first_octave, levels, list(chain.from_iterable(seen))))
@@ -138,9 +137,9 @@ def _build(grey: np.ndarray, params: SIFTParams, memory: np.ndarray, visit: Visi
 def _fill_band(levels: np.ndarray, kernels: list[np.ndarray], visit: Visit | None, first: int, last: int) -> list:
     """Fill levels 1 … on rows first … last − 1, and return what `visit` returned of them.
 
-    Some rows of one level, then of the next, while the cache still holds what it reads: level i lags behind
-    level 0 by the half-widths of the kernels up to it.  At its ends a band also computes the rows that later
-    levels and `visit` reach for; where two bands meet, both write the same numbers, each pixel once.
+    Some rows of one level, then of the next, while the cache still holds what it reads: level i lags behind level 0 by
+    the half-widths of the kernels up to it.  At its ends a band also computes the rows that later levels and `visit`
+    reach for; where two bands meet, both write the same numbers, each pixel once.
     """
     height, width = levels.shape[1:]
     halves = [len(kernel) // 2 for kernel in kernels]
@@ -210,14 +209,16 @@ def upsample(image: np.ndarray, params: SIFTParams = SIFTParams(), out: np.ndarr
     return out
 
 
-def downsample(image: np.ndarray) -> np.ndarray:
+def downsample(image: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """Keep every second pixel, starting with the first: (H, W) → (⌊H/2⌋, ⌊W/2⌋).
 
     >>> downsample(np.arange(5, dtype=np.float32)[None].repeat(3, axis=0))
     array([[0., 2.]], dtype=float32)
     """
     h, w = image.shape[0] // 2, image.shape[1] // 2
-    return np.ascontiguousarray(image[: 2 * h : 2, : 2 * w : 2])
+    out = np.empty((h, w), np.float32) if out is None else out
+    out[:] = image[: 2 * h : 2, : 2 * w : 2]
+    return out
 
 
 def blur(image: np.ndarray, kernel: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
@@ -246,5 +247,5 @@ def blur(image: np.ndarray, kernel: np.ndarray, out: np.ndarray | None = None) -
 def run_blur(image: np.ndarray, kernel: np.ndarray, out: np.ndarray, blocks: np.ndarray, fresh: bool,
              first: int, last: int) -> None:
     """Blur rows first … last − 1 on this thread; `blocks` and `fresh` as `kernels.blur.blur_rows`."""
-    along_x, along_y = kernel if image.shape[1] > 1 else _ALONE, kernel if image.shape[0] > 1 else _ALONE
+    along_y, along_x = (kernel if side > 1 else _ALONE for side in image.shape)
     blur_rows(image, along_x, along_y, (0,) * (len(kernel) // 2), out, blocks, fresh, first, last)

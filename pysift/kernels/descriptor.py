@@ -77,7 +77,7 @@ def _turn(angle):
 
 @njit(cache=True)
 def _pitch(n):
-    """Numbers a cell takes in the histogram: bins −1 … n, for angles just outside, in one register if it is wide enough."""
+    """Numbers that a cell takes in the histogram: bins −1 … n, in one register if they fit."""
     return max(n + 2, LANES)
 
 
@@ -187,7 +187,7 @@ def _share(single, turn, grid, fused, who, flat):
 
 @njit(cache=True, error_model="numpy")
 def _fold(flat, who, grid, out):
-    """Write the bins of the grid, without its margin; bin n is bin 0, and cv2 has a bin −1 as bin 1 of the cell before."""
+    """Write the bins of the grid, without its margin; bin n is bin 0, and bin −1 is bin 1 of the cell before (cv2)."""
     d, n, pitch = grid[0], grid[1], _pitch(grid[1])
     for r in range(d):
         for c in range(d):
