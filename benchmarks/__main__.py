@@ -3,8 +3,15 @@ import argparse
 from importlib import import_module
 
 BENCHMARKS = {
-    "speed": "time of detectAndCompute against cv2.SIFT at equal threads",
+    "speed": "time of detectAndCompute against cv2.SIFT and the others, at equal threads",
     "parity": "how many keypoints and descriptors equal those of cv2.SIFT to the bit",
+    "memory": "peak memory of a call, against cv2.SIFT and the formula",
+    "startup": "imports, the first call, the first compilation, and what the kernel cache withstands",
+    "cost": "time against pixels, keypoints and threads, with fitted exponents",
+    "limit": "what the processor allows, and what share of it each stage reaches",
+    "matching": "repeatability, matches and homographies, on the Oxford sequences under --data or on photographs",
+    "localisation": "bias and spread of x, y and sigma on blobs whose place and size are known",
+    "invariance": "repeatability and matches under rotation, scale, tilt, blur, noise, JPEG and exposure",
 }
 
 

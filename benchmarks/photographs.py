@@ -39,6 +39,48 @@ def four() -> np.ndarray:
     return np.vstack([np.hstack([_file("rocket.jpg", True), left]), np.hstack([right, sky])])
 
 
+# what a camera saw, sparse and dense in keypoints by turns; not the moon, whose pixels are doubled already
+_SCENES = ("astronaut.png", "rocket.jpg", "gravel.png", "coffee.png", "hubble_deep_field.jpg", "motorcycle_left.png",
+           "camera.png", "ihc.png", "retina.jpg", "brick.png", "chelsea.png", "cell.png", "grass.png", "coins.png",
+           "clock_motion.png", "motorcycle_right.png")
+_BAND = 250                                                   # rows: most photographs hold two or more of them
+
+
+@lru_cache(maxsize=None)
+def _ribbon() -> np.ndarray:
+    """Every whole band of every photograph, side by side, (250, 22738): first the top band of each, and so on."""
+    bands: list[tuple[int, int, np.ndarray]] = []
+    for place, name in enumerate(_SCENES):
+        scene = _file(name, True)
+        bands += [(i, place, scene[i * _BAND:(i + 1) * _BAND]) for i in range(len(scene) // _BAND)]
+    return np.hstack([band for _, _, band in sorted(bands, key=lambda row: row[:2])])
+
+
+def sized(height: int, width: int) -> np.ndarray:
+    """Return a grey picture of this size, (height, width) uint8, with as many keypoints as photographs have.
+
+    The first photograph of just this size, where there is one.  Otherwise a mosaic: bands of 16 photographs at their
+    own resolution, laid in rows like a text.  The bands come to 5.7 megapixels; further ones are their mirror images.
+
+    Raises
+    ------
+    ValueError : more than 22 megapixels: the mirror images would come to their end
+
+    >>> sized(427, 640).shape, sized(1200, 1600).shape
+    ((427, 640), (1200, 1600))
+    """
+    exact = (scene for scene in (_file(name, True) for name in _SCENES) if scene.shape == (height, width))
+    if (whole := next(exact, None)) is not None:
+        return whole
+    ribbon = _ribbon()
+    ribbon = np.hstack([ribbon, ribbon[:, ::-1], ribbon[::-1], ribbon[::-1, ::-1]])
+    rows = -(-height // _BAND)
+    if rows * width > ribbon.shape[1]:
+        raise ValueError(f"{width} × {height} is more than {ribbon.size // 10**6} megapixels, which is all that the "
+                         "photographs and their mirror images come to: ask for less")
+    return np.vstack([ribbon[:, i * width:(i + 1) * width] for i in range(rows)])[:height]
+
+
 def _checkerboard() -> np.ndarray:
     y, x = np.indices((301, 243))
     return ((x // 17 + y // 17) % 2 * 200 + 20).astype(np.uint8)

@@ -1,16 +1,17 @@
-"""Where results go: one JSON a benchmark, with the machine, the versions and the date."""
+"""Where results go: a JSON and a picture a benchmark, with the machine, the versions and the date."""
 from __future__ import annotations
 
 import datetime
 import json
 import os
 import platform
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
 _PACKAGES = ("numpy", "numba", "llvmlite", "opencv-python-headless", "opencv-contrib-python", "opencv-python",
-             "pillow", "scikit-image")
+             "pillow", "scikit-image", "scipy", "torch", "kornia", "kornia_rs", "pycolmap", "matplotlib")
 
 
 def machine() -> dict:
@@ -34,11 +35,28 @@ def _processor() -> str:
 
 def write(name: str, quick: bool, **content) -> Path:
     """Write results/<name>.json (…-quick.json for a quick run) at once or not at all."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}{'-quick' if quick else ''}.json"
     record = {"benchmark": name, "date": datetime.date.today().isoformat(), "machine": machine(), **content}
+    text = json.dumps(record, indent=1) + "\n"
+    return _at_once(name, quick, ".json", lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def save_figure(figure, name: str, quick: bool) -> Path:
+    """Write a matplotlib figure to results/<name>.png (…-quick.png for a quick run) at once or not at all."""
+    def save(part: Path) -> None:
+        figure.savefig(part, format="png", dpi=100, pil_kwargs={"optimize": True})
+
+    return _at_once(name, quick, ".png", save)
+
+
+def _at_once(name: str, quick: bool, suffix: str, save: Callable[[Path], object]) -> Path:
+    """Have `save` write to a temporary name, then rename: nobody reads half a file, or one of a failed run."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}{'-quick' if quick else ''}{suffix}"
     part = path.with_suffix(".part")
-    part.write_text(json.dumps(record, indent=1) + "\n")
-    os.replace(part, path)
+    try:
+        save(part)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
     print(f"written: benchmarks/results/{path.name}")
     return path

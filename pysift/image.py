@@ -5,7 +5,6 @@
 
 Accepted are uint8, uint16, float32 and float64 arrays of shape (H, W) or (H, W, 1|3|4), in RGB order
 unless said otherwise; alpha is ignored.  Inputs are never altered, and images returned are new arrays.
-
 Source: OpenCV 5.0, modules/imgproc/src/color_rgb.simd.hpp (grey) and resize.cpp (area average).
 imports: load
 """

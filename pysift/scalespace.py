@@ -62,6 +62,7 @@ def build_scalespace(grey: np.ndarray, params: SIFTParams = SIFTParams()) -> lis
     Returns
     -------
     list of Octave, finest first; empty where the image is too small for one
+
     Source: [Lowe §3.3]; the octave count and the decimation are cv2's (docs/deviations.md, 2).
 
     >>> [octave.levels.shape for octave in build_scalespace(np.zeros((20, 30), np.float32))]
@@ -98,8 +99,7 @@ def borrowed_scalespace(grey: np.ndarray, params: SIFTParams = SIFTParams(),
             _spare.append(memory)
 
 
-def _sizes(grey: np.ndarray, params: SIFTParams) -> list[tuple[int, int]]:
-    """Height and width of every octave."""
+def _sizes(grey: np.ndarray, params: SIFTParams) -> list[tuple[int, int]]:      # height and width of every octave
     height, width = (side * 2 ** -params.first_octave for side in grey.shape)
     return [(height >> o, width >> o) for o in range(params.n_octaves(*grey.shape))]
 
@@ -109,7 +109,7 @@ def _n_values(grey: np.ndarray, params: SIFTParams) -> int:
 
 
 def _empty(n: int) -> np.ndarray:
-    """Return n float32 that start on a cache line, in huge pages, for which NumPy asks the system and numba does not."""
+    """Return n float32 from a cache line on; NumPy asks the system for huge pages, which numba does not."""
     values = np.empty(n + 16, np.float32)
     return values[-(values.ctypes.data // 4) % 16:][:n]
 
