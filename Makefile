@@ -5,7 +5,8 @@ IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 python3.11,\
             $(shell $(p) -c '$(IS_NEW_ENOUGH)' 2>/dev/null && echo $(p))))
 VENV := .venv/bin/python
-EXTRAS := test,dev,plot,cv2,cli
+PIP := $(VENV) -m pip install -qq --disable-pip-version-check -c constraints.txt
+EXTRAS := test,dev,plot,cv2,cli,torch
 
 # Whatever a tool keeps between runs stays in the clone: HOME may be read-only.
 export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
@@ -42,8 +43,8 @@ types: .venv/stamp      ## mypy
 	@echo "types: mypy"
 	@$(VENV) -m mypy
 
-bench: .venv/stamp      ## time the steps against cv2
-	@$(VENV) -m benchmarks speed $(ARGS)
+bench: .venv/bench      ## run a benchmark beside its peers: make bench ARGS="speed --quick"
+	@$(VENV) -m benchmarks $(ARGS)
 
 venv: .venv/stamp       ## set up .venv and stop
 
@@ -56,7 +57,13 @@ venv: .venv/stamp       ## set up .venv and stop
 	    echo "setup: .venv from $$("$$python" --version)"; \
 	    "$$python" -m venv --clear .venv; }
 	@echo "setup: packages into .venv; minutes the first time, again only when setup.cfg or constraints.txt changes"
-	@$(VENV) -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
+	@$(PIP) "$$(grep '^torch==' constraints.txt)"      # by its exact version first: an open range may bring CUDA
+	@$(PIP) -e '.[$(EXTRAS)]'
+	@touch $@
+
+.venv/bench: .venv/stamp
+	@echo "setup: the peers of the benchmarks into .venv"
+	@$(PIP) -e '.[$(EXTRAS),bench]'
 	@touch $@
 
 numba-cache:

@@ -63,10 +63,6 @@ def _run(args: argparse.Namespace) -> int:
     except FAILURES as error:
         _log.error("%s", str(error) or type(error).__name__)
         _log.debug("where it happened", exc_info=True)
-    except RuntimeError as error:
-        if "cannot cache function" not in str(error):
-            raise
-        _log.error("numba finds no folder to keep compiled kernels in: set NUMBA_CACHE_DIR to one that you may write")
     return 1
 
 

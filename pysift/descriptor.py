@@ -11,7 +11,7 @@ and votes with |∇L|·exp(−(u² + v²) / 2(d/2)²) for its two nearest rows, 
 centre is the pixel *nearest* to the keypoint (docs/deviations.md, 7).  Entry (row · 4 + column) · 8 + angle bin;
 cells and angles are relative to θ, angles counter-clockwise with y up.
 
-imports: params, threads, kernels.arithmetic, kernels.descriptor
+imports: params, threads, kernels, kernels.arithmetic, kernels.descriptor
 Reads    orientation.py (step 4), scalespace.py (step 1)
 """
 from __future__ import annotations
@@ -19,8 +19,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from pysift.kernels import njit
 from pysift.kernels.arithmetic import fma, round_half_even
 from pysift.kernels.descriptor import describe_each
 from pysift.params import SIFTParams
@@ -105,7 +105,7 @@ def normalise(raw: np.ndarray, params: SIFTParams = SIFTParams()) -> np.ndarray:
     return out
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _normalise_each(raw, clip, scale, lanes, out, first, last):
     """Compute v = min(raw, clip·‖raw‖);   out = v·scale/‖v‖, or v/‖v‖ where `out` is not of bytes."""
     for i in range(first, last):
@@ -123,7 +123,7 @@ def _normalise_each(raw, clip, scale, lanes, out, first, last):
                 out[i, k] = v / norm
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _sum_of_squares(v, lanes):
     """Σ v², in `lanes` partial sums that are then folded as cv2 folds a register of that width."""
     partial = np.zeros(lanes, np.float32)

@@ -5,7 +5,8 @@
 The comparison is cv2's: `≥`, so a plateau yields every one of its pixels, and the threshold in front
 of it is a whole number of grey levels (docs/deviations.md, 3 and 4).
 
-imports: params, threads, kernels.arithmetic, kernels.lanes, kernels.memory          Reads  scalespace.py (step 1)
+imports: params, threads, kernels, kernels.arithmetic, kernels.lanes, kernels.memory
+Reads    scalespace.py (step 1)
 """
 from __future__ import annotations
 
@@ -13,8 +14,8 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-from numba import njit
 
+from pysift.kernels import njit
 from pysift.kernels.arithmetic import compiled_apart
 from pysift.kernels.lanes import LANES, above, at_least, lowest_bit, maximum, minimum, splat
 from pysift.kernels.memory import load, load_some, store, whole_lines
@@ -52,7 +53,7 @@ def scanner(params: SIFTParams = SIFTParams()) -> Callable[[np.ndarray, int, int
     return partial(_scan, np.float32(params.candidate_threshold()), params.border)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _scan(threshold, border, levels, first, last):
     """Find the extrema of rows first … last − 1, a strip of columns at a time.
 
@@ -76,14 +77,14 @@ def _scan(threshold, border, levels, first, last):
     return found[:count]
 
 
-@njit(cache=True)
+@njit()
 def _even(width):
     """Return the width of equal strips, a multiple of 16 and at most _STRIP."""
     strips = (width + _STRIP - 1) // _STRIP
     return (width + strips * LANES - 1) // (strips * LANES) * LANES
 
 
-@njit(cache=True)
+@njit()
 def _subtract(flat, n, plane, at, width, row):
     """D_i = L_{i+1} − L_i for i < n, from pixel `at` of each level of `plane` pixels; then zeros."""
     for x in range(0, width + LANES, LANES):
@@ -94,7 +95,7 @@ def _subtract(flat, n, plane, at, width, row):
             fine = coarse
 
 
-@njit(cache=True)
+@njit()
 def _compare(rows, n_layers, y, left, width, threshold, found, count):
     """Write the extrema of row y to `found` from its row `count` on; returns the new count.
 

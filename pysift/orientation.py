@@ -7,14 +7,14 @@ ended in, a gradient votes for the one nearest bin, and the histogram is smoothe
 [1 4 6 4 1]/16 (docs/deviations.md, 6).  Inside, angles are cv2's: degrees, counter-clockwise with
 y up while voting, clockwise on the screen once they leave.
 
-imports: params, threads, kernels.arithmetic, kernels.orientation
+imports: params, threads, kernels, kernels.arithmetic, kernels.orientation
 Reads    refine.py (step 3), scalespace.py (step 1)
 """
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from pysift.kernels import njit
 from pysift.kernels.arithmetic import HALF, ONE, TWO, atan2_degrees, exp_table, fma, magnitude, round_half_even
 from pysift.kernels.orientation import vote_each
 from pysift.params import SIFTParams
@@ -82,7 +82,7 @@ def _window(params: SIFTParams) -> tuple:
             np.float32(params.ori_peak), params.simd_lanes)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _orient_each(levels, cells, sigma, window, angles, counts, first, last):
     histograms = np.empty((len(cells), window[0]), np.float32)
     vote_each(levels, cells, sigma, window, histograms, first, last)
@@ -90,7 +90,7 @@ def _orient_each(levels, cells, sigma, window, angles, counts, first, last):
         counts[i] = _peaks(_smooth(histograms[i]), window[3], angles[i])
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _vote(level, col, row, sigma, window):
     """Histogram of gradient angles in a Gaussian window about the pixel p = (col, row).
 
@@ -129,7 +129,7 @@ def _vote(level, col, row, sigma, window):
     return histogram
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _smooth(h):
     """h'[k] = (h[k−2] + 4h[k−1] + 6h[k] + 4h[k+1] + h[k+2]) / 16, circular.
 
@@ -147,7 +147,7 @@ def _smooth(h):
     return smooth
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _peaks(h, share, angles):
     """Angles of the bins above both neighbours and ≥ share · max h, through a parabola; returns how many.
 

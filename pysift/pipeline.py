@@ -160,7 +160,7 @@ def peak_bytes(height: int, width: int, params: SIFTParams = SIFTParams()) -> in
         4·H·W·(1 + 4^−o_min · 4/3 · (S + 3))
 
     Grey levels, and S + 3 levels of octaves of which the first has 4^−o_min·H·W pixels and all have 4/3 as many, in
-    float32.  A described keypoint takes 1 kB more.
+    float32.  A described keypoint takes up to 2 kB more, and each thread some sixty rows of every level.
 
     >>> peak_bytes(480, 640) // 10**6
     40

@@ -9,7 +9,7 @@ While some |δ| ≥ ½ the point moves to the pixel that δ names, in x, y and s
 uses D(p + δ) = D + ½∇Dᵀδ, the edge test the ratio of the curvatures at p.  Derivatives are those of
 D/255, so contrast is a fraction of the intensity range.
 
-imports: params, threads, kernels.arithmetic, kernels.memory          Reads  extrema.py (step 2)
+imports: params, threads, kernels, kernels.arithmetic, kernels.memory          Reads  extrema.py (step 2)
 """
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from pysift.kernels import njit
 from pysift.kernels.arithmetic import HALF, TWO, fma, minor, round_half_even
 from pysift.kernels.memory import announce
 from pysift.params import SIFTParams
@@ -86,13 +86,13 @@ def refine(levels: np.ndarray, candidates: np.ndarray, params: SIFTParams = SIFT
     return Refined(status, *cells.T.copy(), *numbers.T.copy())
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def difference(levels, layer, y, x):
     """D_layer = L_{layer+1} − L_layer at a pixel."""
     return levels[layer + 1, y, x] - levels[layer, y, x]
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def derivatives(levels, layer, y, x):
     """∇(D/255) and the Hessian of D/255 at a pixel, by central differences.
 
@@ -117,7 +117,7 @@ def derivatives(levels, layer, y, x):
     return gradient, hessian
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def newton_offset(gradient, hessian):
     """δ = −H⁻¹∇D by Cramer's rule, H symmetric; 0 where det H = 0.          [Lowe 2004, eq. 3]
 
@@ -137,7 +137,7 @@ def newton_offset(gradient, hessian):
     return -dx, -dy, -ds
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _settle(levels, layer, y, x, max_steps, border, accept):
     """Move to the pixel that δ names until every |δ| < accept.
 
@@ -160,7 +160,7 @@ def _settle(levels, layer, y, x, max_steps, border, accept):
     return UNSETTLED, (layer, y, x), (dx, dy, ds), gradient, hessian
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def refined_value(value, gradient, offset):
     """D(p + δ) = D(p) + ½ ∇Dᵀδ, as a fraction of the intensity range.      [Lowe 2004, §4]"""
     (gx, gy, gs), (dx, dy, ds) = gradient, offset
@@ -168,7 +168,7 @@ def refined_value(value, gradient, offset):
     return fma(value, _FULL_RANGE, slope * HALF)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def edge_test(hessian, r):
     """Is it an edge: det H ≤ 0, or tr²H / det H ≥ (r + 1)² / r?             [Lowe 2004, §4.1]
 
@@ -183,7 +183,7 @@ def edge_test(hessian, r):
     return is_edge, ratio, next_r * next_r / r if r > 0 else np.float32(np.inf)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _refine_each(levels, tests, cells, numbers, status, first, last):
     """Run candidates first … last − 1 through the three tests; overwrite `cells` by where they ended."""
     max_steps, border, accept, contrast, edge, sigma = tests

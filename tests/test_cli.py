@@ -122,15 +122,6 @@ def test_the_place_of_an_error_is_shown_only_when_asked_for(pictures):
         assert done.returncode == 1 and ("Traceback" in done.stderr) == shown
 
 
-def test_numba_without_a_folder_for_its_cache_is_a_message(run, monkeypatch):
-    def fail(args):
-        raise RuntimeError("cannot cache function 'f': no locator available for file 'f.py'")
-
-    monkeypatch.setattr("pysift.commands.doctor.run", fail)
-    code, _, err = run("doctor")
-    assert code == 1 and "NUMBA_CACHE_DIR" in err
-
-
 def test_a_process_ends_with_the_code_of_main_and_says_nothing_on_stderr_when_all_is_well(warm, pictures, tmp_path):
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}                # where × and → have no code
     done = subprocess.run([*PYSIFT, "detect", "cat.png", "-o", tmp_path / "cat.npz"], cwd=pictures, env=environment,

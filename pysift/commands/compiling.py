@@ -41,9 +41,10 @@ def kernels() -> dict[str, bool]:
     return {f"{kernel.__module__}.{kernel.__name__}": _is_cached(kernel) for kernel in _dispatchers()}
 
 
-def cache_folder() -> Path:
-    """Return the folder in which numba keeps the compiled kernels."""
-    return Path(os.path.commonpath([kernel.stats.cache_path for kernel in _dispatchers()]))
+def cache_folder() -> Path | None:
+    """Return the folder in which numba keeps the compiled kernels, None where it can write to none."""
+    paths = [kernel.stats.cache_path for kernel in _dispatchers()]
+    return None if None in paths else Path(os.path.commonpath(paths))
 
 
 def _dispatchers() -> list[Any]:
@@ -56,6 +57,8 @@ def _dispatchers() -> list[Any]:
 
 def _is_cached(kernel: Any) -> bool:
     """Whether there is an index of this function, at this line, that is younger than its source."""
+    if kernel.stats.cache_path is None:
+        return False
     code, version = kernel.py_func.__code__, sys.version_info
     stem = f"{kernel.__module__.split('.')[-1]}.{kernel.py_func.__qualname__}-{code.co_firstlineno}"
     indices = Path(kernel.stats.cache_path).glob(f"{stem}.py{version.major}{version.minor}*.nbi")

@@ -61,6 +61,8 @@ def _opencv() -> dict[str, Any] | None:
 
 def _kernels() -> dict[str, Any]:
     ready, folder = kernels(), cache_folder()
+    if folder is None:
+        return {"cached": 0, "of": len(ready), "folder": None, "writable": False}
     nearest = next(p for p in (folder, *folder.parents) if p.exists())
     return {"cached": sum(ready.values()), "of": len(ready), "folder": folder,
             "writable": os.access(Path(nearest), os.W_OK)}

@@ -4,16 +4,17 @@ SIFT compares, rounds and floors at every step, so one last bit can move a vote 
 cv2's binaries fuse a·b + c into one rounding wherever the compiler could, use a polynomial for
 atan2 and a table for exp; these functions do the same.  Facts: docs/deviations.md, 8.
 
-imports: kernels.lanes
+imports: kernels, kernels.lanes
 """
 from __future__ import annotations
 
 import math
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
+from pysift.kernels import njit
 from pysift.kernels.lanes import VECTOR, Lanes, call_llvm
 
 f32 = np.float32
@@ -47,13 +48,13 @@ def compiled_apart(typing_context):
     return types.void(), codegen
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def minor(a, b, c, d):
     """a·b − c·d as the compiler contracts it: fma(a, b, −(c·d)), two roundings instead of three."""
     return fma(a, b, -(c * d))
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def round_half_even(x):
     """cvRound: to the nearest integer, halves to the even one."""
     return np.int64(np.rint(x))
@@ -64,7 +65,7 @@ _EPS = f32(np.finfo(np.float64).eps)
 _D90, _D180, _D360 = f32(90.0), f32(180.0), f32(360.0)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def atan2_degrees(y, x):
     """cv::hal::fastAtan2: angle of (x, y) in degrees in [0, 360], off by at most 0.01°; (0, 0) gives 0.
 
@@ -79,7 +80,7 @@ def atan2_degrees(y, x):
     return p if y >= 0 else _D360 - p
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def magnitude(x, y):
     """√(x² + y²), the first square fused into the sum."""
     return math.sqrt(fma(x, x, y * y))
@@ -97,7 +98,7 @@ _PRESCALE, _POSTSCALE = f32(1.4426950408889634073599246810019 * 64), f32(1.0 / 6
 _LOWEST = f32(-8000.0)                                  # far below: 2^k has become 0
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def exp_table(x):
     """cv::hal::exp32f for −80 ≤ x ≤ 0, off by at most (2|x| + 4)·2⁻²⁴ relative; further down it fades to 0."""
     scaled = max(x, _LOWEST) * _PRESCALE

@@ -10,13 +10,13 @@ kept from one call to the next.  tests/oracle.py has the plain formula.  What is
 is not follows cv2 to the bit (docs/deviations.md, 8): its vector loops fuse, the scalar code for the last columns
 fuses what its compiler happened to.
 
-imports: kernels.arithmetic, kernels.lanes, kernels.memory
+imports: kernels, kernels.arithmetic, kernels.lanes, kernels.memory
 """
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from pysift.kernels import njit
 from pysift.kernels.arithmetic import compiled_apart, fma
 from pysift.kernels.lanes import LANES, splat
 from pysift.kernels.memory import load, store, store_first, whole_lines
@@ -33,7 +33,7 @@ def empty_blocks(width: int, n: int) -> np.ndarray:
     return whole_lines(shape[0] * shape[1] * shape[2]).reshape(shape)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def blur_rows(image, along_x, along_y, radius, out, blocks, fresh, first, last):
     """Blur rows first … last − 1 of (H, W) float32 into `out`.
 
@@ -53,7 +53,7 @@ def blur_rows(image, along_x, along_y, radius, out, blocks, fresh, first, last):
             ready = bottom + n
 
 
-@njit(cache=True)
+@njit()
 def blur_along_x(image, kernel, radius, left, first, last, block):
     """block[y, x] = Σ_j g[j] · image[first + y, left + x + j − n],  j = 0 … 2n in this order, mirrored outside.
 
@@ -81,7 +81,7 @@ def blur_along_x(image, kernel, radius, left, first, last, block):
             row_end(line, kernel, result[width - w % 4:width])
 
 
-@njit(cache=True)
+@njit()
 def sum_taps(source, at, kernel, radius, result, x):
     """Sixty-four columns of a row: result[x + i] = Σ_j g[j] · source[at + i + j]."""
     tap = splat(kernel[0])
@@ -97,7 +97,7 @@ def sum_taps(source, at, kernel, radius, result, x):
     store(result, x + 3 * LANES, t3)
 
 
-@njit(cache=True)
+@njit()
 def blur_along_y(block, kernel, radius, left, first, last, out):
     """out[y, left + x] = g[n] · row_n[x] + Σ_j g[n + j] · (row_{n+j}[x] + row_{n−j}[x]),  j = 1 … n in this order.
 
@@ -136,7 +136,7 @@ def blur_along_y(block, kernel, radius, left, first, last, out):
             column_end(block[y - first:y - first + 2 * n + 1], kernel, body, out[y, left:right])
 
 
-@njit(cache=True)
+@njit()
 def mirror(i, n):
     """Reflect-101: index i of an endless mirror of n pixels, edge pixels not repeated."""
     if n == 1:
@@ -146,7 +146,7 @@ def mirror(i, n):
     return i
 
 
-@njit(cache=True)
+@njit()
 def cut_line(row, start, line):
     """line[x] = row[start + x], mirrored where that lies outside."""
     w, n = len(row), len(line)
@@ -160,7 +160,7 @@ def cut_line(row, start, line):
         line[x] = row[mirror(start + x, w)]
 
 
-@njit(cache=True)
+@njit()
 def row_end(line, kernel, out):
     """out[x] = Σ_j g[j] · line[x + j] for the last W mod 4 columns, scalar code in cv2.
 
@@ -175,7 +175,7 @@ def row_end(line, kernel, out):
         out[x] = total
 
 
-@njit(cache=True)
+@njit()
 def column_end(rows, kernel, body, out):
     """out[x] = g[n] · row_n[x] + Σ_j g[n + j] · (row_{n+j}[x] + row_{n−j}[x]) from `body` on, unfused in cv2."""
     n = len(kernel) // 2
@@ -186,7 +186,7 @@ def column_end(rows, kernel, body, out):
         out[x] = total
 
 
-@njit(cache=True)
+@njit()
 def short_row(line, kernel, width, out):
     """A row blurred by 1, 3 or 5 taps, which cv2 sums in pairs: g₁·(a₁ + b₁), then + g₀·c, then + g₂·(a₂ + b₂).
 
@@ -208,7 +208,7 @@ def short_row(line, kernel, width, out):
             out[x] = fma(wide, kernel[4], fma(line[x + 2], kernel[2], pair * kernel[3]))
 
 
-@njit(cache=True)
+@njit()
 def short_column(rows, kernel, out):
     """A column blurred by 1 or 3 taps; cv2 fuses them in every column."""
     n = len(kernel) // 2

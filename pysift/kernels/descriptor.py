@@ -7,13 +7,13 @@ What is computed is in pysift/descriptor.py; tests/oracle.py has it as plain loo
 Each bin is a float32 sum over the samples in their order, so a sum must wait for the one before it.  Four keypoints
 are therefore voted for side by side: while one waits, the others add.
 
-imports: kernels.arithmetic, kernels.lanes, kernels.memory, kernels.samples
+imports: kernels, kernels.arithmetic, kernels.lanes, kernels.memory, kernels.samples
 """
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from pysift.kernels import njit
 from pysift.kernels.arithmetic import HALF, compiled_apart, fma, round_half_even
 from pysift.kernels.lanes import LANES, count_up, floor, if_below, keep_two, splat
 from pysift.kernels.memory import (
@@ -34,7 +34,7 @@ _TOGETHER = 4                                             # keypoints
 _BATCH = 128                                              # samples of each whose shares the innermost cache holds
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def describe_each(levels, layer, frames, grid, order, out, first, last):
     """Describe keypoints order[first] … order[last − 1], four at a time; neighbours in `order` should be of a size."""
     h, w = levels.shape[1:]
@@ -43,7 +43,7 @@ def describe_each(levels, layer, frames, grid, order, out, first, last):
         reach = max(reach, reach_of(frames[i, 2], grid, h, w))
     room = min(2 * reach + 1, h) * min(2 * reach + 1, w) + LANES
     samples, votes = np.empty((_TOGETHER, 5, room), np.float32), np.empty((_TOGETHER, 2), np.int64)
-    turns = np.empty(_TOGETHER, np.float32)
+    turns = np.zeros(_TOGETHER, np.float32)               # who is absent votes for nothing, but has to do so somewhere
     places, parts = np.empty((_TOGETHER, _BATCH), np.int32), np.empty((_TOGETHER, 4, 2 * _BATCH), np.float32)
     cells, pitch = (grid[0] + 2) ** 2 + 2, _pitch(grid[1])
     histograms = whole_lines(cells * _TOGETHER * pitch).reshape(cells, _TOGETHER, pitch)
@@ -62,26 +62,26 @@ def describe_each(levels, layer, frames, grid, order, out, first, last):
             _fold(histograms.reshape(-1), k, grid, out[i])
 
 
-@njit(cache=True)
+@njit()
 def _unfused(count, grid):
     """How many of `count` samples are voted for together."""
     return count - count % grid[4] if _pitch(grid[1]) == LANES else 0
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _turn(angle):
     """Degrees clockwise on the screen to degrees counter-clockwise, y up."""
     turn = _TURN - angle
     return np.float32(0) if abs(turn - _TURN) < _FLAT else turn
 
 
-@njit(cache=True)
+@njit()
 def _pitch(n):
     """Numbers that a cell takes in the histogram: bins −1 … n, in one register if they fit."""
     return max(n + 2, LANES)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _vote(samples, votes, turns, grid, places, parts, histograms):
     """Share each gradient of some keypoints among its two nearest rows, columns and angle bins, trilinearly.
 
@@ -105,7 +105,7 @@ def _vote(samples, votes, turns, grid, places, parts, histograms):
             _share(single, turns[k], (d, n), i >= count - count % lanes, k, flat)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _split(samples, first, size, unfused, turn, grid, places, parts):
     """Split samples first … first + size − 1 as `_share` does; those from `unfused` on count nothing.
 
@@ -140,7 +140,7 @@ def _split(samples, first, size, unfused, turn, grid, places, parts):
                             if_below(zero, odd, this, after))
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _scatter(places, parts, size, cells, histograms):
     """Add the shares of `size` samples of each keypoint to its histogram, four cells a sample, `cells` a row."""
     compiled_apart()
@@ -158,7 +158,7 @@ def _scatter(places, parts, size, cells, histograms):
             store(flat, at + below + beside, lr + keep_two(load_pair(shares, share + 6 * _BATCH), lane))
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _share(single, turn, grid, fused, who, flat):
     """Share one gradient among eight bins.
 
@@ -185,7 +185,7 @@ def _share(single, turn, grid, fused, who, flat):
                 flat[at + 1] += of_cell * fraction
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _fold(flat, who, grid, out):
     """Write the bins of the grid, without its margin; bin n is bin 0, and bin −1 is bin 1 of the cell before (cv2)."""
     d, n, pitch = grid[0], grid[1], _pitch(grid[1])

@@ -4,15 +4,16 @@
 
 An index past the end of an array is not checked.
 
-imports: kernels.lanes
+imports: kernels, kernels.lanes
 """
 from __future__ import annotations
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
+from pysift.kernels import njit
 from pysift.kernels.lanes import LANES, VECTOR, broadcast, call_llvm, lanes, numbers
 
 
@@ -121,7 +122,7 @@ def prefetch(typing_context, array, index):
     return types.void(array, types.intp), codegen
 
 
-@njit(cache=True)
+@njit()
 def store_first(line, at, values, count):
     """Store at most `count` of sixteen values."""
     if count >= LANES:
@@ -130,7 +131,7 @@ def store_first(line, at, values, count):
         store_some(line, at, values, count)
 
 
-@njit(cache=True)
+@njit()
 def whole_lines(n):
     """Return n float32 of no particular value that start on a cache line: a load across two costs double."""
     values = np.empty(n + LANES, np.float32)
@@ -138,7 +139,7 @@ def whole_lines(n):
     return values[skip:skip + n]
 
 
-@njit(cache=True)
+@njit()
 def announce(level, col, row, reach):
     """Have the square of half-width `reach` about a pixel fetched from memory while something else is computed."""
     h, w = level.shape

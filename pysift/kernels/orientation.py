@@ -8,13 +8,13 @@ What is computed is in orientation.py, whose `_vote` does the same one keypoint 
 part of the result, since each bin is a float32 sum; so a sum must wait for the one before it.  Four keypoints are
 therefore voted for side by side: while one waits, the others add.
 
-imports: kernels.arithmetic, kernels.lanes, kernels.memory
+imports: kernels, kernels.arithmetic, kernels.lanes, kernels.memory
 """
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from pysift.kernels import njit
 from pysift.kernels.arithmetic import (
     ONE,
     TWO,
@@ -32,7 +32,7 @@ _TURN = np.float32(360.0)
 _TOGETHER = 4                                             # keypoints
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def vote_each(levels, cells, sigma, window, histograms, first, last):
     """Write the histograms, not smoothed, of keypoints first … last − 1."""
     reach = round_half_even(window[2] * sigma[first:last].max()) if first < last else 0
@@ -55,7 +55,7 @@ def vote_each(levels, cells, sigma, window, histograms, first, last):
             histograms[start + k] = sums[:, k]
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _sample(level, col, row, sigma, window, samples):
     """Gather the square about a pixel row by row; returns how many pixels.
 
@@ -80,7 +80,7 @@ def _sample(level, col, row, sigma, window, samples):
     return count
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _weigh(samples, count, n_bins, bins):
     """Turn the rows of `samples` into weight, length and their product; `bins` receives the bin of the angle."""
     compiled_apart()
@@ -96,7 +96,7 @@ def _weigh(samples, count, n_bins, bins):
         dx[k] = weight[k] * dy[k]
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _vote(samples, bins, votes, sums):
     """Add the weighted lengths to their bins, sums[bin, keypoint]; keypoint k has votes[k] = (unfused, all) votes.
 

@@ -5,15 +5,15 @@
 
 What is computed is in pysift/descriptor.py.  The order of the samples, row by row, is part of the result.
 
-imports: kernels.arithmetic, kernels.lanes, kernels.memory
+imports: kernels, kernels.arithmetic, kernels.lanes, kernels.memory
 """
 from __future__ import annotations
 
 import math
 
 import numpy as np
-from numba import njit
 
+from pysift.kernels import njit
 from pysift.kernels.arithmetic import HALF, atan2_degrees, exp_table, fma, magnitude, round_half_even
 from pysift.kernels.lanes import LANES, above, count_up, highest_bit, lowest_bit, splat
 from pysift.kernels.memory import load_some, store
@@ -22,14 +22,14 @@ _RADIANS = np.float32(math.pi / 180)
 _SQRT2 = np.float32(math.sqrt(2.0))
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def reach_of(sigma, grid, h, w):
     """Half-width of the square that holds the turned grid: √2·(cell width)·(d + 1)/2, at most the diagonal."""
     radius = round_half_even(grid[2] * sigma * _SQRT2 * np.float32(grid[0] + 1) * HALF)
     return min(radius, np.int64(math.sqrt(np.float64(w) * w + np.float64(h) * h)))
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def sample(level, frame, turn, grid, samples):
     """Gather the gradients in the turned square about the nearest pixel; returns how many.
 
@@ -61,7 +61,7 @@ def sample(level, frame, turn, grid, samples):
     return count
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _sample_row(level, y, col, columns, turned, d, samples, count):
     """Write cell row, cell column, D_y, D_x and the weight's exponent of the columns j = first … last of a row.
 
@@ -83,7 +83,7 @@ def _sample_row(level, y, col, columns, turned, d, samples, count):
         store(samples[4], k, fma(u, u, v * v) * scale)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _columns(turned, inverse, d, first, last):
     """First and last j of a row, within the bounds given, that fall into the grid.
 
@@ -112,13 +112,13 @@ def _columns(turned, inverse, d, first, last):
     return first, last
 
 
-@njit(cache=True)
+@njit()
 def _inverse(slope):
     """1 / slope in float64; 0 where the slope is too flat to tell where a cell ends."""
     return 1 / np.float64(slope) if abs(slope) > 1e-6 else 0.0
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _inside(turned, d, j):
     """Which of the sixteen columns from j on have −1 < cell row, cell column < d: bit k speaks of j + k."""
     cos, sin, across, along, _ = turned

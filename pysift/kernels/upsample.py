@@ -2,13 +2,13 @@
 
 The formulas stand in scalespace.upsample.
 
-imports: kernels.arithmetic, kernels.lanes, kernels.memory
+imports: kernels, kernels.arithmetic, kernels.lanes, kernels.memory
 """
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from pysift.kernels import njit
 from pysift.kernels.arithmetic import HALF, compiled_apart
 from pysift.kernels.lanes import LANES, splat
 from pysift.kernels.memory import load, store_pairs
@@ -16,7 +16,7 @@ from pysift.kernels.memory import load, store_pairs
 _NEAR, _FAR = np.float32(0.75), np.float32(0.25)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def double_rows(image, precise, out, first, last):
     """Write rows 2·first … 2·last − 1 of `out`: each row doubled along x, then the two between rows."""
     h, w = image.shape
@@ -34,7 +34,7 @@ def double_rows(image, precise, out, first, last):
             _mix(here, below, _NEAR, _FAR, odd)
 
 
-@njit(cache=True)
+@njit()
 def _double(row, precise, out):
     """(W,) → (2W,), the formulas of `upsample` along one axis; sixteen pixels at a time between the ends."""
     compiled_apart()
@@ -51,7 +51,7 @@ def _double(row, precise, out):
         _double_one(row, x, precise, out)
 
 
-@njit(cache=True)
+@njit()
 def _double_one(row, x, precise, out):
     w = len(row)
     here, after = row[x], row[min(x + 1, w - 1)]
@@ -59,7 +59,7 @@ def _double_one(row, x, precise, out):
     out[2 * x + 1] = (here + after) * HALF if precise else here * _NEAR + after * _FAR
 
 
-@njit(cache=True)
+@njit()
 def _mix(a, b, of_a, of_b, out):
     compiled_apart()
     for x in range(len(out)):
