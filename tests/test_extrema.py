@@ -143,7 +143,7 @@ WIDE = [15, 16, 17, 31, 32, 33, 495, 496, 511, 512, 513, 528, 529, 1023, 1024, 1
 
 @pytest.mark.parametrize("width", WIDE)
 def test_extrema_of_wide_volumes_equal_the_oracle(width):
-    """Law 2.12: so they are in volumes of any width, where the work is cut into strips of columns."""
+    """Law 2.12: they are the oracle's at any width too, where the work is cut into strips of columns."""
     p = SIFTParams(n_octave_layers=2, contrast_threshold=0)
     dog = volume(width, 40, (4, 13, width + 10))
     assert [tuple(row) for row in find_extrema(dog, p).tolist()] == oracle.find_extrema(dog, p)
@@ -174,6 +174,6 @@ def test_pieces_of_rows_have_the_extrema_of_the_whole(seed, cuts, width, layers)
 
 @given(seeds, st.sampled_from([2.0**-140, 2.0**-20, 2.0**100]), st.integers(11, 40))
 def test_extrema_of_any_size_of_numbers_equal_the_oracle(seed, unit, width):
-    """Law 2.15: neither denormal nor huge differences are taken for others."""
+    """Law 2.15: they are the oracle's among denormal and among huge differences too."""
     dog = volume(seed, 5, (5, 13, width)) * np.float32(unit)
     assert [tuple(row) for row in find_extrema(dog, ANY_HEIGHT).tolist()] == oracle.find_extrema(dog, ANY_HEIGHT)

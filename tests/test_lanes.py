@@ -1,6 +1,5 @@
 """Sixteen numbers a register: every operation is NumPy's on every lane, to the bit, and touches what it says."""
 import ctypes
-import faulthandler
 import mmap
 import os
 
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numba import njit
 
+from child_process import exit_of
 from pysift.kernels.arithmetic import fma
 from pysift.kernels.lanes import (
     LANES,
@@ -241,16 +241,6 @@ def test_announcing_a_square_at_any_border_changes_nothing(seed, shape, data, re
     row, col = (data.draw(st.integers(0, side - 1)) for side in shape)
     announce(level, col, row, reach)
     np.testing.assert_array_equal(level, before)
-
-
-def exit_of(task):
-    """Run a task in a child process and return its exit status, so that a forbidden touch ends that one only."""
-    child = os.fork()
-    if child == 0:
-        faulthandler.disable()
-        task()
-        os._exit(0)
-    return os.waitpid(child, 0)[1]
 
 
 @pytest.fixture
