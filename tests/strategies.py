@@ -65,6 +65,17 @@ def quadratic(shape, peak, hessian, value):
     return (value + 0.5 * np.einsum("...i,ij,...j->...", p, hessian, p)).astype(np.float32)
 
 
+def levels_of(dog, zero=0):
+    """Levels (S + 3, H, W) float32 of which `dog` (S + 2, H, W) are the differences; level `zero` is 0.
+
+    They are exact where the sums are, as with a few whole numbers; else those on either side of level `zero` are.
+    """
+    levels = np.zeros((len(dog) + 1, *dog.shape[1:]), np.float32)
+    np.cumsum(dog[zero:], axis=0, out=levels[zero + 1:])
+    levels[:zero] = -np.cumsum(dog[:zero][::-1], axis=0)[::-1]
+    return levels
+
+
 @functools.cache
 def _photo(name):
     from skimage import data

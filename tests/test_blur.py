@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import oracle
-from pysift.kernels.blur import blur_rows
+from pysift.kernels.blur import blur_rows, empty_blocks
 from pysift.scalespace import blur, gaussian_kernel
 from pysift.threads import get_num_threads, set_num_threads
 from strategies import noise, noises, seeds, shapes
@@ -22,16 +22,33 @@ def sigma_of(n):
     return n / 4 if n else 0.05
 
 
-def run(image, kernel, *, bounds=None, difference=None):
-    """Blur rows bounds[0] … bounds[-1] in pieces cut at the bounds, into a picture of NaN."""
+def blank_blocks(image, n):
+    """Return blocks of NaN: whatever is read before it was written shows."""
+    blocks = empty_blocks(image.shape[1], n)
+    blocks[:] = np.nan
+    return blocks
+
+
+def blur_piece(image, kernel, out, blocks, fresh, first, last):
+    """Blur rows first … last − 1 in one call of the kernel."""
     h, w = image.shape
-    out = np.full_like(image, np.nan)
-    difference = np.empty((0, w), np.float32) if difference is None else difference
     alone = np.ones(1, np.float32)
-    along = (kernel if w > 1 else alone, kernel if h > 1 else alone)
-    bounds = [0, h] if bounds is None else bounds
+    along = kernel if w > 1 else alone, kernel if h > 1 else alone
+    blur_rows(image, *along, (0,) * (len(kernel) // 2), out, blocks, fresh, first, last)
+
+
+def run(image, kernel, *, bounds=None, keep=False):
+    """Blur rows bounds[0] … bounds[-1] in pieces cut at the bounds, into a picture of NaN.
+
+    With `keep` a piece goes on from the rows blurred along x that the piece before it left.
+    """
+    out, n = np.full_like(image, np.nan), len(kernel) // 2
+    bounds = [0, len(image)] if bounds is None else bounds
+    blocks, fresh = blank_blocks(image, n), True
     for first, last in zip(bounds, bounds[1:]):
-        blur_rows(image, *along, (0,) * (len(kernel) // 2), out, difference, first, last)
+        blocks, fresh = (blocks, fresh) if keep else (blank_blocks(image, n), True)
+        blur_piece(image, kernel, out, blocks, fresh, first, last)
+        fresh = False
     return out
 
 
@@ -101,23 +118,46 @@ def test_any_number_of_threads_gives_the_same_blur(n):
     try:
         for threads in (1, 2, 3, 5, 8):
             set_num_threads(threads)
-            difference = np.empty_like(image)
-            blurred = blur(image, kernel, difference=difference)
-            np.testing.assert_array_equal(blurred, run(image, kernel))
-            np.testing.assert_array_equal(difference, blurred - image)
+            np.testing.assert_array_equal(blur(image, kernel), run(image, kernel))
     finally:
         set_num_threads(before)
 
 
-@given(st.data(), seeds, shapes(1, 150) | st.tuples(st.integers(1, 5), st.integers(250, 600)), radii)
-def test_difference_is_the_blur_less_the_image(data, seed, shape, n):
-    """To the bit, in the rows of the call only; and asking for it does not change the blur."""
+@given(st.data(), seeds, shapes(1, 200) | st.tuples(st.integers(1, 100), st.integers(500, 1100)), radii)
+def test_pieces_that_keep_their_blocks_make_the_whole_to_the_bit(data, seed, shape, n):
+    """What a call leaves in the blocks is what the next one needs, wherever it begins and ends."""
     image, kernel = noise(seed, shape), gaussian_kernel(sigma_of(n))
-    first, last = sorted(data.draw(st.tuples(*[st.integers(0, shape[0])] * 2)))
-    difference = np.full_like(image, np.nan)
-    blurred = run(image, kernel, bounds=[first, last], difference=difference)
-    np.testing.assert_array_equal(blurred, run(image, kernel, bounds=[first, last]))
-    np.testing.assert_array_equal(difference, blurred - image)          # NaN in the other rows of both
+    cuts = sorted(data.draw(st.sets(st.integers(0, shape[0]), min_size=2, max_size=8) if shape[0] > 1
+                            else st.just({0, 1})))
+    pieces = run(image, kernel, bounds=cuts, keep=True)
+    np.testing.assert_array_equal(pieces[cuts[0]:cuts[-1]], run(image, kernel)[cuts[0]:cuts[-1]])
+    assert np.isnan(pieces[:cuts[0]]).all() and np.isnan(pieces[cuts[-1]:]).all()
+
+
+@given(st.data(), seeds, st.integers(60, 150), st.integers(1, 80), radii)
+def test_rows_that_stand_in_the_blocks_are_not_read_again(data, seed, height, width, n):
+    """A call that goes on reads the image from n rows below its first row only: those above may be gone."""
+    image, kernel = noise(seed, (height, width)), gaussian_kernel(sigma_of(n))
+    cut = data.draw(st.integers(1, height - 2 * n - 1))
+    whole, out, blocks = run(image, kernel), np.full_like(image, np.nan), blank_blocks(image, n)
+    blur_piece(image, kernel, out, blocks, True, 0, cut)
+    image[:cut + n] = np.nan
+    blur_piece(image, kernel, out, blocks, False, cut, height)
+    np.testing.assert_array_equal(out, whole)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 6])
+@pytest.mark.parametrize("width", [1, 7, 16, 17, 64, 65, 511, 513, 530])
+def test_blur_writes_its_own_pixels_and_no_other(n, width):
+    """A frame of NaN about the picture stays, whatever is stored sixteen columns and four rows at a time."""
+    for height in (1, 2, 3, 5, 34):
+        image, kernel = noise(n, (height, width)), gaussian_kernel(sigma_of(n))
+        framed = np.full((height + 8, width + 80), np.nan, np.float32)
+        inner = slice(4, 4 + height), slice(40, 40 + width)
+        blur_piece(image, kernel, framed[inner], blank_blocks(image, n), True, 0, height)
+        np.testing.assert_array_equal(framed[inner], run(image, kernel))
+        framed[inner] = np.nan
+        assert np.isnan(framed).all()
 
 
 @given(noises(1, 40), sigmas)

@@ -204,7 +204,7 @@ def test_compare_shows_every_stage_equal_to_opencv(run):
 def test_compare_finds_the_stage_that_departs_and_that_is_no_failure(run, monkeypatch):
     import pysift.parity
     find = pysift.parity.find_extrema
-    monkeypatch.setattr(pysift.parity, "find_extrema", lambda dog, params: find(dog, params)[1:])
+    monkeypatch.setattr(pysift.parity, "find_extrema", lambda levels, params: find(levels, params)[1:])
     code, out, _ = run("compare", "cat.png")
     assert code == 0 and "first departure: candidates" in out
 

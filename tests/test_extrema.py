@@ -5,15 +5,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import oracle
-from pysift.extrema import find_extrema
+from pysift.extrema import find_extrema as find_in_levels
+from pysift.extrema import scanner
 from pysift.params import SIFTParams
-from strategies import powers, seeds
+from strategies import levels_of, powers, seeds
 
 P = SIFTParams()
 ANY_HEIGHT = SIFTParams(contrast_threshold=0)             # every |D| > 0 may be a candidate
 SHAPE = (5, 17, 19)                                       # (S + 2, H, W): 3 layers of 7 × 9 legal pixels
 inside = st.tuples(st.integers(1, 3), st.integers(5, 11), st.integers(5, 13))       # layer, row, col
 signs = st.sampled_from([-1, 1])
+
+
+def find_extrema(dog, params=P):
+    """Find the candidates of levels whose differences are this volume, to the bit."""
+    levels = levels_of(dog)
+    np.testing.assert_array_equal(np.diff(levels, axis=0), dog)
+    return find_in_levels(levels, params)
 
 
 def rows(found):
@@ -127,3 +135,45 @@ def test_only_pixel_inside_the_border_is_found():
     dog = np.zeros((5, 11, 11), np.float32)
     dog[2, 5, 5] = 9
     assert rows(find_extrema(dog)) == {(2, 5, 5)}
+
+
+# rows are compared a strip of columns at a time: of 512 pixels at most, all of a width, a multiple of 16
+WIDE = [15, 16, 17, 31, 32, 33, 495, 496, 511, 512, 513, 528, 529, 1023, 1024, 1025, 1040, 1057, 1600]
+
+
+@pytest.mark.parametrize("width", WIDE)
+def test_extrema_of_wide_volumes_equal_the_oracle(width):
+    """Law 2.12: they are the oracle's at any width too, where the work is cut into strips of columns."""
+    p = SIFTParams(n_octave_layers=2, contrast_threshold=0)
+    dog = volume(width, 40, (4, 13, width + 10))
+    assert [tuple(row) for row in find_extrema(dog, p).tolist()] == oracle.find_extrema(dog, p)
+
+
+@pytest.mark.parametrize("width", [512, 513, 1025, 1057])
+def test_peaks_at_every_column_are_found(width):
+    """Law 2.13: each third pixel of a wide row a peak, all are found: from the first legal column to the last."""
+    for start in range(3):
+        dog = np.zeros((5, 11, width + 10), np.float32)
+        dog[2, 5, start::3] = np.where(np.arange(start, width + 10, 3) % 2, 9, -9)
+        expected = {(2, 5, x) for x in range(start, width + 10, 3) if 5 <= x < width + 5}
+        assert rows(find_extrema(dog)) == expected
+
+
+@given(seeds, st.lists(st.integers(0, 30), max_size=5), st.integers(11, 60), st.integers(1, 12))
+def test_pieces_of_rows_have_the_extrema_of_the_whole(seed, cuts, width, layers):
+    """Law 2.14: scanned in pieces of rows, cut anywhere, a volume has the candidates it has as a whole."""
+    p = SIFTParams(n_octave_layers=layers, contrast_threshold=0)
+    dog = volume(seed, 9, (layers + 2, 30, width))
+    bounds, find = [0, *sorted(cuts), 30], scanner(p)
+    pieces = [find(levels_of(dog), first, last) for first, last in zip(bounds, bounds[1:])]
+    for piece, first, last in zip(pieces, bounds, bounds[1:]):
+        assert ((piece[:, 1] >= first) & (piece[:, 1] < last)).all()
+    found = np.concatenate(pieces)
+    assert len(found) == len(rows(found)) and rows(found) == rows(find_extrema(dog, p))
+
+
+@given(seeds, st.sampled_from([2.0**-140, 2.0**-20, 2.0**100]), st.integers(11, 40))
+def test_extrema_of_any_size_of_numbers_equal_the_oracle(seed, unit, width):
+    """Law 2.15: they are the oracle's among denormal and among huge differences too."""
+    dog = volume(seed, 5, (5, 13, width)) * np.float32(unit)
+    assert [tuple(row) for row in find_extrema(dog, ANY_HEIGHT).tolist()] == oracle.find_extrema(dog, ANY_HEIGHT)

@@ -5,9 +5,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import oracle
-from pysift.orientation import angle_histogram, assign_orientations, peak_angles
+from pysift.kernels.orientation import vote_each
+from pysift.orientation import _vote, _window, angle_histogram, assign_orientations, peak_angles
 from pysift.params import SIFTParams
-from strategies import angles, plane, powers, seeds, texture
+from strategies import angles, noise, plane, powers, seeds, shapes, texture
 
 P = SIFTParams()
 ULP = 2.0**-24
@@ -157,3 +158,31 @@ def test_angle_turns_clockwise_on_the_screen(direction):
     ramp = np.float32(dx * np.cos(np.radians(direction)) + dy * np.sin(np.radians(direction)))
     angle, = peak_angles(angle_histogram(ramp, 15, 15, 2.0))
     assert apart(angle, direction) <= 5 + oracle.ATAN2_ERROR        # votes go whole to the nearest bin of 10°
+
+
+@given(seed=seeds, shape=shapes(3, 60), n=st.integers(1, 9), n_bins=st.integers(4, 90),
+       lanes=st.sampled_from([4, 8, 16]), most=st.floats(0.2, 9))
+def test_votes_side_by_side_equal_those_of_one_keypoint_after_the_other(seed, shape, n, n_bins, lanes, most):
+    """Law 4.13: voted for side by side, sixteen pixels at a time, every histogram is the plain sum, to the bit."""
+    rng, p = np.random.default_rng(seed), SIFTParams(n_ori_bins=n_bins, simd_lanes=lanes)
+    levels = np.stack([noise(seed, shape), np.rint(noise(seed + 1, shape) / 64)])      # the second has many ties
+    cells = np.stack([rng.integers(0, 2, n), rng.integers(0, shape[0], n), rng.integers(0, shape[1], n)], axis=1)
+    cells, sigma = cells.astype(np.int32), rng.uniform(0.1, most, n).astype(np.float32)
+    found = np.full((n + 2, n_bins), np.nan, np.float32)
+    vote_each(levels, cells, sigma, _window(p), found, 0, n)
+    for i, (layer, row, col) in enumerate(cells.tolist()):
+        np.testing.assert_array_equal(found[i], _vote(levels[layer], col, row, sigma[i], _window(p)))
+    assert np.isnan(found[n:]).all()
+
+
+@given(seeds, st.integers(0, 9), st.integers(0, 9))
+def test_votes_for_part_of_a_list_leave_the_others_alone(seed, one, other):
+    """Law 4.14: keypoints `first` to `last` of a list get their histograms, as in any other company; no other does."""
+    rng, (first, last) = np.random.default_rng(seed), sorted((one, other))
+    levels, sigma = noise(seed, (30, 40))[None], rng.uniform(0.5, 5, 9).astype(np.float32)
+    cells = np.stack([np.zeros(9), rng.integers(0, 30, 9), rng.integers(0, 40, 9)], axis=1).astype(np.int32)
+    whole, part = np.full((9, 36), np.nan, np.float32), np.full((9, 36), np.nan, np.float32)
+    vote_each(levels, cells, sigma, _window(P), whole, 0, 9)
+    vote_each(levels, cells, sigma, _window(P), part, first, last)
+    np.testing.assert_array_equal(part[first:last], whole[first:last])
+    assert np.isnan(part[:first]).all() and np.isnan(part[last:]).all() and not np.isnan(whole).any()

@@ -163,7 +163,7 @@ def test_the_report_names_the_first_stage_that_departs(monkeypatch):
     """A threshold one ulp off in our candidates leaves the scale space equal and is named."""
     import pysift.parity
     true = pysift.parity.find_extrema
-    monkeypatch.setattr(pysift.parity, "find_extrema", lambda dog, params: true(dog, params)[1:])
+    monkeypatch.setattr(pysift.parity, "find_extrema", lambda levels, params: true(levels, params)[1:])
     report = compare(PHOTOGRAPHS["text"]())
     assert report.first_departure == "candidates" and not report.equal
     assert "first departure: candidates" in report.table()

@@ -9,7 +9,7 @@ from pysift.extrema import find_extrema
 from pysift.params import SIFTParams
 from pysift.refine import REASONS, refine
 from pysift.scalespace import build_scalespace
-from strategies import photo, powers, quadratic, seeds, texture
+from strategies import levels_of, photo, powers, quadratic, seeds, texture
 
 ANY = SIFTParams(contrast_threshold=0, edge_threshold=1e6)     # nothing is too weak or too long
 SHAPE, CELL = (5, 21, 23), (2, 10, 11)                         # (S + 2, H, W) and its middle: layer, row, col
@@ -34,7 +34,10 @@ def reasons(refined):
 
 
 def rounding(dog, layer, row, col):
-    """Largest error of a float32 offset: 16 roundings of D or of H, as far as H⁻¹ carries them."""
+    """Largest error of a float32 offset: 16 roundings of D or of H, as far as H⁻¹ carries them.
+
+    D itself is rounded, and rounded again as a difference of levels; a level that is 0 next to it costs nothing.
+    """
     cube = dog[layer - 1:layer + 2, row - 1:row + 2, col - 1:col + 2].astype(float) / 255
     _, hessian = oracle.derivatives(cube)
     inverse = np.linalg.norm(np.linalg.inv(hessian), 2)
@@ -42,8 +45,8 @@ def rounding(dog, layer, row, col):
 
 
 def one(dog, params, cell=CELL):
-    """Refine a single candidate and name its end."""
-    return reasons(refine(dog, np.int32([cell]), params))[0]
+    """Refine a single candidate of levels with these differences and name its end."""
+    return reasons(refine(levels_of(dog, cell[0]), np.int32([cell]), params))[0]
 
 
 @given(seeds, offsets, steps, signs)
@@ -53,7 +56,7 @@ def test_newton_is_exact_on_a_quadratic(seed, offset, step, sign):
     hessian = sign * curved(seed)
     dog = quadratic(SHAPE, np.add((col, row, layer), offset), hessian, 150 * sign)
     start = (layer + step[2], row + step[1], col + step[0])
-    r = refine(dog, np.int32([start]), ANY)
+    r = refine(levels_of(dog, layer), np.int32([start]), ANY)
     assert reasons(r) == [""] and (r.layer[0], r.row[0], r.col[0]) == CELL
     np.testing.assert_allclose((r.dx[0], r.dy[0], r.ds[0]), offset, atol=rounding(dog, *CELL))
     assert r.response[0] == pytest.approx(150 / 255, rel=16 * ULP)
@@ -106,7 +109,7 @@ def test_saddle_is_an_edge(bend, turn, sign):
 
 def test_flat_volume_is_an_edge():
     """Law 3.7: where the Hessian is 0 the offset is 0, and the point is dropped as an edge, not as NaN."""
-    r = refine(np.full(SHAPE, 50, np.float32), np.int32([CELL]), ANY)
+    r = refine(levels_of(np.full(SHAPE, 50, np.float32)), np.int32([CELL]), ANY)
     assert reasons(r) == ["edge"] and (r.dx[0], r.dy[0], r.ds[0]) == (0, 0, 0)
 
 
@@ -125,20 +128,20 @@ def test_contrast_is_asked_of_the_refined_value(offset, contrast, layers, share,
 @given(seeds, st.floats(0, 0.1), st.floats(0, 0.1), st.floats(1.5, 40), st.floats(1.5, 40))
 def test_stricter_thresholds_keep_a_subset(seed, c0, c1, r0, r1):
     """Law 3.9: a higher contrast threshold, or a lower edge threshold, keeps a subset."""
-    dog = build_scalespace(texture(seed, (40, 40)))[0].dog
-    candidates = find_extrema(dog)
+    levels = build_scalespace(texture(seed, (40, 40)))[0].levels
+    candidates = find_extrema(levels)
     (low, high), (narrow, wide) = sorted((c0, c1)), sorted((r0, r1))
-    loose = refine(dog, candidates, SIFTParams(contrast_threshold=low, edge_threshold=wide))
-    strict = refine(dog, candidates, SIFTParams(contrast_threshold=high, edge_threshold=narrow))
+    loose = refine(levels, candidates, SIFTParams(contrast_threshold=low, edge_threshold=wide))
+    strict = refine(levels, candidates, SIFTParams(contrast_threshold=high, edge_threshold=narrow))
     assert set(np.flatnonzero(strict.status == 0)) <= set(np.flatnonzero(loose.status == 0))
 
 
 @given(seeds, powers, signs)
 def test_gain_and_sign_change_no_offset_and_no_edge(seed, gain, sign):
     """Law 3.10: ±a·D has the offsets and the edges of D, and a times its response."""
-    dog = build_scalespace(texture(seed, (40, 40)))[0].dog
-    candidates, p = find_extrema(dog), SIFTParams(contrast_threshold=0)
-    u, v = refine(dog, candidates, p), refine(np.float32(sign * gain) * dog, candidates, p)
+    levels = build_scalespace(texture(seed, (40, 40)))[0].levels
+    candidates, p = find_extrema(levels), SIFTParams(contrast_threshold=0)
+    u, v = refine(levels, candidates, p), refine(np.float32(sign * gain) * levels, candidates, p)
     for name in ("status", "layer", "row", "col", "dx", "dy", "ds"):
         np.testing.assert_array_equal(getattr(v, name), getattr(u, name))
     np.testing.assert_array_equal(v.response, np.float32(gain) * u.response)
@@ -148,8 +151,8 @@ def test_gain_and_sign_change_no_offset_and_no_edge(seed, gain, sign):
 def test_refinement_equals_the_oracle(name):
     """Law 3.11: on photographs each candidate ends as the oracle's does, in its cell, offset and response."""
     for octave in build_scalespace(photo(name, 90, 101).astype(np.float32)):
-        candidates = find_extrema(octave.dog)
-        r = refine(octave.dog, candidates)
+        candidates = find_extrema(octave.levels)
+        r = refine(octave.levels, candidates)
         expected = [oracle.refine(octave.dog.astype(float), *c) for c in candidates.tolist()]
         assert reasons(r) == [e.why for e in expected]
         for i, e in enumerate(expected):
@@ -163,7 +166,7 @@ def test_refinement_equals_the_oracle(name):
 def test_dropped_candidates_tell_value_and_threshold():
     """Law 3.12: a dropped candidate says what was compared with what, and a kept one says nothing."""
     octave = build_scalespace(photo("camera", 128, 128).astype(np.float32))[0]
-    r = refine(octave.dog, find_extrema(octave.dog))
+    r = refine(octave.levels, find_extrema(octave.levels))
     by_reason = {name: r.status == i for i, name in enumerate(REASONS)}
     assert (np.abs(r.value[by_reason["low contrast"]]) < r.threshold[by_reason["low contrast"]]).all()
     edges = by_reason["edge"]
@@ -174,5 +177,5 @@ def test_dropped_candidates_tell_value_and_threshold():
 
 def test_no_candidates_give_an_empty_table():
     """Law 3.13: nothing to refine gives columns of length 0."""
-    r = refine(np.zeros(SHAPE, np.float32), np.empty((0, 3), np.int32))
+    r = refine(levels_of(np.zeros(SHAPE, np.float32)), np.empty((0, 3), np.int32))
     assert all(column.shape == (0,) for column in r)
