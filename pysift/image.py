@@ -24,7 +24,6 @@ _RANGE = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0), "float32": (0.0, 1.0)
 _REMEDY = {"b": "multiply it: image.astype(np.uint8) * 255", "c": "take its magnitude: np.abs(image)",
            "f": "convert it: image.astype(np.float32)", "O": "its rows may differ in length: make them equal"}
 
-
 def load_image(source: str | PathLike[str], *, max_dim: int | None = None,
                apply_exif: bool = False) -> np.ndarray:
     """Read an image file, or an http(s) URL, as the array it stores.

@@ -31,9 +31,8 @@ Visit = Callable[[np.ndarray, int, int], object]
 
 _KEPT = 256 << 20                                   # bytes
 _spare: deque[np.ndarray] = deque(maxlen=1)         # the buffer of the last call, if it is free
-_WAVE = 1 << 15                                     # pixels of a level at a time …
-_ROWS = 64                                          # … but no fewer rows
-_GRAIN = 1 << 15                                    # pixels that are worth a thread
+_ROWS = 64                                          # of a level at a time, or more where they are short
+_GRAIN = 1 << 15                                    # pixels that are worth a call or a thread
 _ALONE = np.ones(1, np.float32)                     # the kernel along one pixel, which is its own blur
 
 
@@ -149,7 +148,7 @@ def _fill_band(levels: np.ndarray, kernels: list[np.ndarray], visit: Visit | Non
     blocks = [empty_blocks(width, n) for n in halves]
     done, seen, ready, found = starts.copy(), first, first, []
     while done[-1] < ends[-1]:
-        ready += max(_ROWS, _WAVE // width)
+        ready += max(_ROWS, _GRAIN // width)
         reach = ready
         for i, kernel in enumerate(kernels):
             reach = height if reach >= height else reach - halves[i]

@@ -26,10 +26,11 @@ TABLE = {
 
 # pysift from the ground up: a module imports from lower layers only, so a step never imports a step
 LAYERS = (
+    {"kernels"},                                    # njit
     {"kernels.lanes"},
     {"kernels.memory", "kernels.arithmetic"},
     {"kernels.samples"},
-    {"kernels", "kernels.blur", "kernels.upsample", "kernels.orientation", "kernels.descriptor"},
+    {"kernels.blur", "kernels.upsample", "kernels.orientation", "kernels.descriptor"},
     {"params"},
     {"keypoints", "threads", "fetch"},
     {"load"},
