@@ -88,7 +88,7 @@ def peak_angles(histogram: Tensor, params: SIFTParams = SIFTParams(),
     unit = torch.where(highest > 0, highest, 1.0) + softness.norm
     log_weight = (log_gate((histogram - before) / unit, softness.peak)
                   + log_gate((histogram - after) / unit, softness.peak)
-                  + log_gate(histogram / unit - params.ori_peak, softness.peak, closed=True))
+                  + log_gate((histogram - params.ori_peak * highest) / unit, softness.peak, closed=True))
     bend = (before - 2 * histogram + after) / unit
     curved = bend < -_FLAT
     shift = (before - after) / unit / torch.where(curved, bend, -1.0) / 2

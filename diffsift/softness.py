@@ -41,7 +41,8 @@ class Softness:
     ori_bin: float = 0.0        #    transition between two orientation bins, at most 1    [bins]      mode="opencv"
     clip: float = 2e-4          # τ  of the soft clip                                      [norm]
     length: float = 0.1         # ε  below which a gradient counts as none                 [grey levels] mode="smooth"
-    norm: float = 0.1           # ε  below which a descriptor counts as none               [grey levels]
+    norm: float = 10.0          # ε  below which a histogram counts as none; the weakest
+    #                                keypoint's descriptor has 200                         [grey levels]
     root: float = 1e-4          # ε  below which an entry of a RootSIFT counts as none     [sum of entries]
 
     # mode="smooth" only: its bins are cubic B-splines of these widths; 1/√2 spreads a vote as far as cv2's hat

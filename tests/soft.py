@@ -12,7 +12,7 @@ import torch
 from strategies import photo
 
 torch.set_num_threads(1)
-STEP = 1e-6                         # of finite differences in float64: truncation and rounding both near 10⁻¹⁰
+STEP = 1e-7                         # of finite differences in float64: truncation and rounding both near 10⁻⁷
 
 
 def tensor(grey_levels, dtype=torch.float64):
