@@ -5,7 +5,8 @@ IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 python3.11,\
             $(shell $(p) -c '$(IS_NEW_ENOUGH)' 2>/dev/null && echo $(p))))
 VENV := .venv/bin/python
-EXTRAS := test,dev,plot,cv2,cli
+EXTRAS := test,dev,plot,cv2,cli,torch
+TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 
 # Whatever a tool keeps between runs stays in the clone: HOME may be read-only.
 export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
@@ -56,6 +57,8 @@ venv: .venv/stamp       ## set up .venv and stop
 	    echo "setup: .venv from $$("$$python" --version)"; \
 	    "$$python" -m venv --clear .venv; }
 	@echo "setup: packages into .venv; minutes the first time, again only when setup.cfg or constraints.txt changes"
+	@# torch first and by its pin: a range may be met by a build for GPUs, gigabytes larger
+	@$(VENV) -m pip install -qq --disable-pip-version-check -c constraints.txt $(TORCH)
 	@$(VENV) -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $@
 

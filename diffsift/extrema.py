@@ -58,7 +58,7 @@ def find_extrema(levels: Tensor, params: SIFTParams = SIFTParams(), softness: So
 
 
 def is_extremum(cube: Tensor, params: SIFTParams = SIFTParams(), softness: Softness = Softness()) -> Tensor:
-    """log of: |D| > threshold, and D ≥ all 26 neighbours if it is positive, ≤ if negative.
+    """Log of: |D| > threshold, and D ≥ all 26 neighbours if it is positive, ≤ if negative.
 
     Parameters
     ----------

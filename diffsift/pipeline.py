@@ -25,7 +25,7 @@ from diffsift.keypoints import SoftFeatures, SoftKeypoints
 from diffsift.orientation import assign_orientations
 from diffsift.planes import Planes, as_planes
 from diffsift.refine import Refined, refine
-from diffsift.scalespace import Octave, build_scalespace
+from diffsift.scalespace import build_scalespace
 from diffsift.selection import distinct, strongest
 from diffsift.softness import Softness
 from pysift.params import SIFTParams
@@ -71,10 +71,9 @@ def sift(images: Tensor, params: SIFTParams = SIFTParams(), softness: Softness =
     """
     _check(images, params, softness, max_keypoints, mode)
     octaves = _octaves(images, params, softness)
-    if octaves:
-        planes = as_planes([octave.levels for octave in octaves])
-        keypoints = find_keypoints(octaves, planes, params, softness, max_keypoints, mode)
-        descriptors = describe_on(planes, keypoints, params, softness, mode)
+    if octaves is not None:
+        keypoints = find_keypoints(octaves, params, softness, max_keypoints, mode)
+        descriptors = describe_on(octaves, keypoints, params, softness, mode)
     else:
         keypoints, descriptors = _nothing(images, params, max_keypoints)
     return SoftFeatures(*keypoints[:4], keypoints.weight, descriptors)
@@ -89,10 +88,9 @@ def detect(images: Tensor, params: SIFTParams = SIFTParams(), softness: Softness
     """
     _check(images, params, softness, max_keypoints, mode)
     octaves = _octaves(images, params, softness)
-    if not octaves:
+    if octaves is None:
         return _nothing(images, params, max_keypoints)[0]
-    planes = as_planes([octave.levels for octave in octaves])
-    return find_keypoints(octaves, planes, params, softness, max_keypoints, mode)
+    return find_keypoints(octaves, params, softness, max_keypoints, mode)
 
 
 def describe(images: Tensor, keypoints: SoftKeypoints, params: SIFTParams = SIFTParams(),
@@ -114,63 +112,66 @@ def describe(images: Tensor, keypoints: SoftKeypoints, params: SIFTParams = SIFT
     """
     _check(images, params, softness, keypoints.x.shape[1], mode)
     octaves = _octaves(images, params, softness)
-    if not octaves:
+    if octaves is None:
         return _nothing(images, params, keypoints.x.shape[1])[1]
-    return describe_on(as_planes([octave.levels for octave in octaves]), keypoints, params, softness, mode)
+    return describe_on(octaves, keypoints, params, softness, mode)
 
 
-def find_keypoints(octaves: list[Octave], planes: Planes, params: SIFTParams, softness: Softness, count: int,
-                   mode: str) -> SoftKeypoints:
-    """Steps 2 to 4 on every octave: `count` slots, the heaviest first."""
-    candidates, log_extremum = _candidates(octaves, planes, params, softness, _SPARE * count)
-    refined = refine(planes, candidates, params, softness)
-    cells = planes.start[refined.layer] + refined.row * planes.width[refined.layer] + refined.col
+def find_keypoints(octaves: Planes, params: SIFTParams, softness: Softness, count: int, mode: str) -> SoftKeypoints:
+    """Steps 2 to 4 on every octave: `count` slots, the heaviest first.
+
+    Orientations are looked for in the `count` heaviest cells, and then the `count` heaviest orientations kept.
+    """
+    candidates, log_extremum = _candidates(octaves, params, softness, _SPARE * count)
+    refined = refine(octaves, candidates, params, softness)
+    cells = octaves.start[refined.layer] + refined.row * octaves.width[refined.layer] + refined.col
     log_weight = distinct(cells, log_extremum + refined.log_weight)
     chosen = strongest(log_weight, refined.response, count)
     refined = Refined(*(column.gather(1, chosen) for column in refined._replace(log_weight=log_weight)))
     row, col = refined.row, refined.col
     if mode == "smooth":
         row, col = row + refined.dy, col + refined.dx
-    angle, log_peak = assign_orientations(planes, refined.layer, row, col, refined.sigma, params, softness, mode=mode)
-    return _fill(to_input_frame(planes, refined, angle, log_peak, octaves[0].index), count, params.first_octave)
+    angle, log_peak = assign_orientations(octaves, refined.layer, row, col, refined.sigma, params, softness, mode=mode)
+    octave = refined.layer // octaves.per_octave + params.first_octave
+    refined = refined._replace(layer=octaves.within(refined.layer))
+    return _fill(to_input_frame(octave, refined, angle, log_peak), count, params.first_octave)
 
 
-def _candidates(octaves: list[Octave], planes: Planes, params: SIFTParams, softness: Softness,
-                count: int) -> tuple[Tensor, Tensor]:
+def _candidates(octaves: Planes, params: SIFTParams, softness: Softness, count: int) -> tuple[Tensor, Tensor]:
     """Step 2 on every octave: the `count` candidates of largest weight, then |D|, and their log weights."""
-    found = [find_extrema(octave.levels, params, softness, count=count) for octave in octaves]
-    candidates = torch.cat([cells + torch.tensor([o * planes.per_octave, 0, 0], device=cells.device)
+    found = [find_extrema(octaves.levels(o), params, softness, count=count) for o in range(len(octaves.sizes))]
+    candidates = torch.cat([cells + torch.tensor([o * octaves.per_octave, 0, 0], device=cells.device)
                             for o, (cells, _) in enumerate(found)], 1)
     log_weight = torch.cat([weight for _, weight in found], 1)
-    plane, row, col = candidates.unbind(-1)
-    strength = (planes.read(plane + 1, row, col) - planes.read(plane, row, col)).abs()
+    layer, row, col = candidates.unbind(-1)
+    strength = (octaves.read(layer + 1, row, col) - octaves.read(layer, row, col)).abs()
     chosen = strongest(log_weight, strength, count)
     return candidates.gather(1, chosen[..., None].expand(-1, -1, 3)), log_weight.gather(1, chosen)
 
 
-def to_input_frame(planes: Planes, refined: Refined, angle: Tensor, log_peak: Tensor,
-                   first_octave: int) -> SoftKeypoints:
+def to_input_frame(octave: Tensor, refined: Refined, angle: Tensor, log_peak: Tensor) -> SoftKeypoints:
     """x_input = 2^o·(x + δ), σ likewise, θ from degrees to radians; a row for each keypoint and angle bin."""
-    octave = refined.layer // planes.per_octave + first_octave
     pixel = torch.exp2(octave.to(refined.dx.dtype))
     columns = ((refined.col + refined.dx) * pixel, (refined.row + refined.dy) * pixel, refined.sigma * pixel,
                torch.deg2rad(angle), refined.log_weight[..., None] + log_peak, refined.response, octave,
-               planes.within(refined.layer))
+               refined.layer)
     return SoftKeypoints(*((c if c.dim() == 3 else c[..., None].expand(angle.shape)).flatten(1) for c in columns))
 
 
-def describe_on(planes: Planes, keypoints: SoftKeypoints, params: SIFTParams, softness: Softness, mode: str) -> Tensor:
+def describe_on(octaves: Planes, keypoints: SoftKeypoints, params: SIFTParams, softness: Softness,
+                mode: str) -> Tensor:
     """Step 5 on the octave and layer that each keypoint names."""
     pixel = torch.exp2(-keypoints.octave.to(keypoints.x.dtype))
-    plane = (keypoints.octave - params.first_octave) * planes.per_octave + keypoints.layer
-    raw = describe_octave(planes, plane, keypoints.x * pixel, keypoints.y * pixel, keypoints.sigma * pixel,
+    plane = (keypoints.octave - params.first_octave) * octaves.per_octave + keypoints.layer
+    raw = describe_octave(octaves, plane, keypoints.x * pixel, keypoints.y * pixel, keypoints.sigma * pixel,
                           torch.rad2deg(keypoints.theta), params, softness, mode=mode)
     return normalise(raw, params, softness)
 
 
-def _octaves(images: Tensor, params: SIFTParams, softness: Softness) -> list[Octave]:
-    """Step 1: the octaves that are large enough to hold a keypoint."""
-    return build_scalespace(images * 255, params, softness, least_side=2 * params.border + 1)
+def _octaves(images: Tensor, params: SIFTParams, softness: Softness) -> Planes | None:
+    """Step 1: the octaves that are large enough to hold a keypoint, end to end; None if there is none."""
+    octaves = build_scalespace(images * 255, params, softness, least_side=2 * params.border + 1)
+    return as_planes([octave.levels for octave in octaves]) if octaves else None
 
 
 def _fill(keypoints: SoftKeypoints, count: int, first_octave: int) -> SoftKeypoints:

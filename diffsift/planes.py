@@ -27,6 +27,14 @@ class Planes(NamedTuple):
     height: Tensor          # (P,) int64, pixels
     width: Tensor           # (P,) int64, pixels
     per_octave: int         # S + 3
+    sizes: tuple[tuple[int, int], ...]      # height and width of each octave
+
+    def levels(self, octave: int) -> Tensor:
+        """(B, S + 3, H, W) of one octave, counted from the finest; a view."""
+        height, width = self.sizes[octave]
+        before = sum(h * w for h, w in self.sizes[:octave]) * self.per_octave
+        flat = self.values.narrow(1, before, self.per_octave * height * width)
+        return flat.unflatten(1, (self.per_octave, height, width))
 
     def within(self, plane: Tensor) -> Tensor:
         """Layer of each plane within its octave."""
@@ -88,10 +96,10 @@ def as_planes(levels: Tensor | Planes | list[Tensor]) -> Planes:
     if isinstance(levels, Planes):
         return levels
     octaves = [levels] if isinstance(levels, Tensor) else levels
-    device, per_octave = octaves[0].device, octaves[0].shape[1]
-    height, width = ([octave.shape[axis] for octave in octaves for _ in range(per_octave)] for axis in (2, 3))
+    per_octave, sizes = octaves[0].shape[1], tuple(tuple(octave.shape[2:]) for octave in octaves)
+    height, width = zip(*(size for size in sizes for _ in range(per_octave)))
     start = [0]
     for h, w in zip(height, width):
         start.append(start[-1] + h * w)
-    values = torch.cat([octave.flatten(1) for octave in octaves], 1)
-    return Planes(values, *(torch.tensor(table, device=device) for table in (start[:-1], height, width)), per_octave)
+    tables = (torch.tensor(table, device=octaves[0].device) for table in (start[:-1], height, width))
+    return Planes(torch.cat([octave.flatten(1) for octave in octaves], 1), *tables, per_octave, sizes)

@@ -1,4 +1,4 @@
-"""Step 3 of 5: refine each extremum to a fraction of a pixel, and weigh down the weak and the long ones.
+"""Step 3 of 5: refine each extremum to a fraction of a pixel, and weigh down the weak and the long.
 
     candidate (layer, y, x) → Newton steps on the quadratic through its 26 neighbours
                             → the cell they end in, offset δ, value v, log weight
@@ -74,12 +74,12 @@ def refine(levels: Tensor | Planes, candidates: Tensor, params: SIFTParams = SIF
     cube = planes.cubes(layer, row, col)
     gradient, hessian = derivatives(cube)
     offset = newton_offset(gradient, hessian).clamp(-_FARTHEST, _FARTHEST)
-    response = refined_value(cube, offset).abs()
+    response = refined_value(cube[..., 1, 1, 1], gradient, offset).abs()
     largest = offset.abs().amax(-1)
     log_weight = (log_gate(params.accept_offset - largest, softness.settle)
                   + log_gate(response * params.n_octave_layers - params.contrast_threshold, 100 * softness.contrast,
                              closed=True)
-                  + log_gate(edge_margin(hessian, params.edge_threshold), softness.edge))
+                  + log_gate(edge_test(hessian, params.edge_threshold), softness.edge))
     dx, dy, ds = offset.unbind(-1)
     sigma = params.sigma * 2 ** ((planes.within(layer) + ds) / params.n_octave_layers)
     return Refined(layer, row, col, dx, dy, ds, sigma, response, log_weight)
@@ -123,17 +123,19 @@ def newton_offset(gradient: Tensor, hessian: Tensor) -> Tensor:
     return torch.where(singular[..., None], 0.0, offset)
 
 
-def refined_value(cube: Tensor, offset: Tensor) -> Tensor:
-    """v = D(p + δ) = D(p) + ½ ∇Dᵀδ, as a fraction of the intensity range.      [Lowe 2004, §4]
+def refined_value(value: Tensor, gradient: Tensor, offset: Tensor) -> Tensor:
+    """V = D(p + δ) = D(p) + ½ ∇Dᵀδ, as a fraction of the intensity range; `value` in grey levels. [Lowe 2004, §4]
 
-    Stationary in δ, so with v̄ the cotangents are  D̄ = v̄,  ḡ = v̄·δ,  H̄ = ½ v̄·δδᵀ, without an inverse.
+    Stationary in δ = −H⁻¹∇D, so with v̄ the cotangents through it are  D̄ = v̄,  ḡ = v̄·δ,  H̄ = ½ v̄·δδᵀ, without an
+    inverse.
     """
-    gradient, _ = derivatives(cube)
-    return cube[..., 1, 1, 1] / 255 + (gradient * offset).sum(-1) / 2
+    return value / 255 + (gradient * offset).sum(-1) / 2
 
 
-def edge_margin(hessian: Tensor, r) -> Tensor:
-    """E/((r + 1)²·|H|²) with E = (r + 1)²·det H − r·tr²H, H the 2 × 2 Hessian in x and y.   [Lowe 2004, §4.1]
+def edge_test(hessian: Tensor, r) -> Tensor:
+    """How clearly it is no edge, H being the 2 × 2 Hessian in x and y.             [Lowe 2004, §4.1]
+
+        E/((r + 1)²·|H|²),   E = (r + 1)²·det H − r·tr²H
 
     Positive exactly where det H > 0 and tr²/det < (r + 1)²/r.  Free of contrast; ⅓ for a blob at r = 10, −½ for the
     saddle diag(1, −1); 0 where H = 0.

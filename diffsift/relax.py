@@ -27,7 +27,7 @@ _NEVER = -math.inf
 
 
 def log_gate(margin: Tensor, beta: float, *, closed: bool = False) -> Tensor:
-    """log σ(β·margin): how surely a test is passed by this margin; gates multiply, so their logarithms add.
+    """Log σ(β·margin): how surely a test is passed by this margin; gates multiply, so their logarithms add.
 
     Limit β = inf: 0 where margin > 0 (≥ 0 if `closed`), −inf elsewhere, both without a gradient.
     Never singular: the derivative β·σ(−β·margin) lies between 0 and β.
@@ -42,7 +42,7 @@ def log_gate(margin: Tensor, beta: float, *, closed: bool = False) -> Tensor:
 
 
 def log_membership(gaps: Tensor, beta: float) -> Tensor:
-    """log a of the weight a that a value has among its neighbours, from the gaps g_j to them.
+    """Log a of the weight a that a value has among its neighbours, from the gaps g_j to them.
 
         a = 1 / (1 + Σ_j exp(−β g_j)) = softmax weight of the value among itself and its neighbours
 
@@ -134,7 +134,7 @@ def bspline(t: Tensor) -> Tensor:
         ⅔ − t² + |t|³/2  for |t| ≤ 1,   (2 − |t|)³/6  for 1 ≤ |t| ≤ 2
 
     >>> bspline(torch.tensor([-1.5, -0.5, 0.5, 1.5])).sum()
-    tensor(1.)
+    tensor(1.0000)
     """
     a = t.abs()
     outer, inner = (2 - a).clamp(min=0), (1 - a).clamp(min=0)

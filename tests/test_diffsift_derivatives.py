@@ -130,10 +130,12 @@ def test_gradients_of_positions_stay_bounded(picture, mode):
             assert gradient_norms(column[0][kept], image).max() < 50
 
 
-def jvp(image, tangent, mode, softness=SOFT.replace(norm=0.0, length=0.0)):
-    out = features(image, mode, softness, n=20)
+def along(image, tangent, mode):
+    """Derivative along `tangent` without the floors, which know how much a grey level is."""
+    function = functools.partial(features, mode=mode, softness=SOFT.replace(norm=0.0, length=0.0), n=20)
+    out, derivative = torch.func.jvp(function, (image,), (tangent,))
     counted(out)
-    return out, torch.func.jvp(lambda x: features(x, mode, softness, n=20), (image,), (tangent,))[1]
+    return derivative
 
 
 @MODES
@@ -143,7 +145,7 @@ def test_gain_and_offset_move_nothing_but_the_weights(mode, crop, seed):
     """⟨∂/∂I, I⟩ = 0 and ⟨∂/∂I, 1⟩ = 0 for x, y, σ, θ and the descriptor."""
     image = dithered(*crop, 56, 60, seed=seed)
     for tangent in (image, torch.ones_like(image)):
-        out, derivative = jvp(image, tangent, mode)
+        derivative = along(image, tangent, mode)
         for name in ("x", "y", "sigma", "theta", "descriptors"):
             assert getattr(derivative, name).abs().max() < 1e-8, name
 
@@ -190,22 +192,24 @@ def test_a_quarter_turn_turns_keypoints_and_their_gradients(mode, quarter):
         for _ in range(quarter):
             dx, dy = -dy, dx
         theta = a.theta[0, i] + quarter * np.pi / 2
-        gap = (b.x[0] - 32 - dx).abs() + (b.y[0] - 32 - dy).abs() + (torch.exp(1j * b.theta[0]) - torch.exp(1j * theta)).abs()
+        gap = ((b.x[0] - 32 - dx).abs() + (b.y[0] - 32 - dy).abs()
+               + (torch.exp(1j * b.theta[0]) - torch.exp(1j * theta)).abs())
         j = int(gap.argmin())
         assert gap[j] < 1e-4
         torch.testing.assert_close(a.descriptors[0, i], b.descriptors[0, j], atol=1e-4, rtol=0)
         there = torch.autograd.grad(b.sigma[0, j], turned, retain_graph=True)[0]
         here = torch.autograd.grad(a.sigma[0, i], straight, retain_graph=True)[0]
-        torch.testing.assert_close(torch.rot90(here, -quarter, (2, 3)), there, atol=1e-3 * float(here.abs().max()), rtol=0)
+        torch.testing.assert_close(torch.rot90(here, -quarter, (2, 3)), there, atol=1e-3 * float(here.abs().max()),
+                                   rtol=0)
         found += 1
     assert found >= 2
 
 
 def test_a_moving_picture_moves_its_keypoints_as_fast():
-    """⟨∂x/∂I, −∂I/∂x⟩ is near 1 on a band-limited picture; Lowe's quadratic is within 15 % of it, and unbiased."""
+    """⟨∂x/∂I, −∂I/∂x⟩ is near 1 on a band-limited picture; Lowe's quadratic is within 15 % of it, on average 5 %."""
     rng = np.random.default_rng(4)
     y, x = np.mgrid[:64, :64]
-    waves = [(rng.uniform(-0.5, 0.5), rng.uniform(-0.5, 0.5), rng.uniform(0, 6.28), rng.uniform(5, 12)) for _ in range(40)]
+    waves = rng.uniform((-0.5, -0.5, 0, 5), (0.5, 0.5, 6.28, 12), (40, 4))
     value = 127 + sum(a * np.cos(u * x + v * y + p) for u, v, p, a in waves)
     slope = sum(-a * u * np.sin(u * x + v * y + p) for u, v, p, a in waves)
     image, tangent = tensor(value), tensor(-slope)

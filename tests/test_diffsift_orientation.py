@@ -57,7 +57,7 @@ def test_peaks_do_not_depend_on_contrast(seed):
 @pytest.mark.parametrize("mode", ["opencv", "smooth"])
 @given(st.floats(0, 359.9))
 def test_a_ramp_points_uphill_in_both_modes(mode, degrees):
-    """The steepest ascent of a plane, clockwise on the screen, to half a bin; by a parabola through splines, to 0.4°, in smooth mode."""
+    """Where a plane rises, clockwise on the screen: to half a bin, or 0.4° by a parabola through splines."""
     y, x = torch.meshgrid(torch.arange(40.0), torch.arange(40.0), indexing="ij")
     theta = np.deg2rad(degrees)
     ramp = (np.cos(theta) * x + np.sin(theta) * y).double().expand(1, 6, 40, 40)
