@@ -23,7 +23,7 @@ _RADIAN = math.pi / 180
 
 
 def unit_vjp(out_bar: Tensor, x: Tensor, floor_square: Tensor) -> tuple[Tensor, Tensor]:
-    """y = x/n, n = √(|x|² + e):   x̄ = (ȳ − y⟨y, ȳ⟩)/n,   ē = −½⟨y, ȳ⟩/n²;   (…, D), (…, 1) → the same.
+    """Of y = x/n, n = √(|x|² + e):   x̄ = (ȳ − y⟨y, ȳ⟩)/n,   ē = −½⟨y, ȳ⟩/n²;   (…, D), (…, 1) → the same.
 
     Singular at n = 0: n = 1 is taken, so x̄ = ȳ and ē = 0.
     """
@@ -36,7 +36,7 @@ def unit_vjp(out_bar: Tensor, x: Tensor, floor_square: Tensor) -> tuple[Tensor, 
 
 
 def root_vjp(out_bar: Tensor, v: Tensor, floor: float) -> Tensor:
-    """y = √(r + ε) − √ε, r = v/t, t = Σv:   r̄ = ȳ/2√(r + ε),   v̄ = (r̄ − ⟨r, r̄⟩)/t.
+    """Of y = √(r + ε) − √ε, r = v/t, t = Σv:   r̄ = ȳ/2√(r + ε),   v̄ = (r̄ − ⟨r, r̄⟩)/t.
 
     Singular at r + ε = 0, where the slope is infinite: 0 is taken.  t = 0: t = 1 is taken, with no ⟨r, r̄⟩.
     """
@@ -51,7 +51,7 @@ def root_vjp(out_bar: Tensor, v: Tensor, floor: float) -> Tensor:
 
 def normalise_vjp(out_bar: Tensor, raw: Tensor, params: SIFTParams = SIFTParams(),
                   softness: Softness = Softness()) -> Tensor:
-    """u = raw/√q,  s = clip(u),  out = s/√(|s|² + e),   q = |raw|² + ε²,  e = ε²/q;   then ·512, at most 255.
+    """Of u = raw/√q,  s = clip(u),  out = s/√(|s|² + e),   q = |raw|² + ε²,  e = ε²/q;   then ·512, at most 255.
 
         raw̄ = unit(raw)ᵀ clip'(u) s̄ − 2 raw·ē·ε²/q²,    (s̄, ē) = unit_vjp(out̄, s, e)
 
@@ -75,7 +75,7 @@ def normalise_vjp(out_bar: Tensor, raw: Tensor, params: SIFTParams = SIFTParams(
 
 
 def turned_vjp(u_bar: Tensor, v_bar: Tensor, u: Tensor, v: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
-    """(u, v) = R(−θ)(j, i)/w, so ∂(u, v)/∂θ = (v, −u) and ∂(u, v)/∂w = −(u, v)/w.  Returns w̄, θ̄ (B, N).
+    """Of (u, v) = R(−θ)(j, i)/w, so ∂(u, v)/∂θ = (v, −u) and ∂(u, v)/∂w = −(u, v)/w.  Returns w̄, θ̄ (B, N).
 
         w̄ = −Σ (ū u + v̄ v)/w,     θ̄ = (π/180) Σ (ū v − v̄ u)     per degree
     """
@@ -86,7 +86,9 @@ def trilinear_vjp(histogram_bar: Tensor, vote: Tensor, row: Tensor, col: Tensor,
                   n: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """A vote shared by hats, h[i, j, b] += vote·Λ(row − i)·Λ(col − j)·Λ(b' − b),  Λ(t) = (1 − |t|)₊.
 
-        φ = Σ₈ h̄ ΛΛΛ  (the cotangent of the vote),    row̄ = vote·Σ₈ h̄ Λ'ΛΛ, …,     Λ' = −1 at the lower bin, 1 at the upper
+        φ = Σ₈ h̄ ΛΛΛ  (the cotangent of the vote),    row̄ = vote·Σ₈ h̄ Λ'ΛΛ, …
+
+    Λ' = −1 at the lower bin, 1 at the upper.
 
     Returns φ, row̄, col̄ and φ' = ∂φ/∂direction [1/°], not yet times the vote.  Kinks at the centres of bins, where the
     side of the larger coordinate is taken.  Shares outside the d × d cells are dropped: h̄ = 0 there.

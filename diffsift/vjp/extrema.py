@@ -15,7 +15,7 @@ from pysift.params import SIFTParams
 
 def is_extremum_vjp(out_bar: Tensor, cube: Tensor, params: SIFTParams = SIFTParams(),
                     softness: Softness = Softness()) -> Tensor:
-    """l = log a + log σ(β'·(|D| − T)),  g_j = s·(D − D_j), s = sign D:   (…) → (…, 3, 3, 3).
+    """Of l = log a + log σ(β'·(|D| − T)),  g_j = s·(D − D_j), s = sign D:   (…) → (…, 3, 3, 3).
 
         D̄_j = −s·ḡ_j,    D̄ = s·(Σ_j ḡ_j + m̄),      ḡ_j = l̄·β·p_j,   m̄ = l̄·β'·σ(−β'm);   all in units of 255
 

@@ -19,13 +19,13 @@ from pysift.params import SIFTParams
 
 
 def smooth_vjp(out_bar: Tensor) -> Tensor:
-    """h' = [1 4 6 4 1]/16 ∗ h, circular: symmetric, so it is its own adjoint,  h̄ = [1 4 6 4 1]/16 ∗ h̄'."""
+    """Of h' = [1 4 6 4 1]/16 ∗ h, circular: symmetric, so it is its own adjoint,  h̄ = [1 4 6 4 1]/16 ∗ h̄'."""
     return (6 * out_bar + 4 * (out_bar.roll(1, -1) + out_bar.roll(-1, -1))
             + out_bar.roll(2, -1) + out_bar.roll(-2, -1)) / 16
 
 
 def parabola_vjp(shift_bar: Tensor, before: Tensor, here: Tensor, after: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """d = (l − r)/2q, q = l − 2c + r < 0:   l̄ = d̄·(½ − d)/q,   c̄ = d̄·2d/q,   r̄ = d̄·(−½ − d)/q;   their sum is 0.
+    """Of d = (l − r)/2q, q = l − 2c + r < 0:   l̄ = d̄·(½ − d)/q,   c̄ = d̄·2d/q,   r̄ = d̄·(−½ − d)/q;   their sum is 0.
 
     Singular at q = 0, a flat top: the caller keeps away from it.
     """
@@ -36,7 +36,7 @@ def parabola_vjp(shift_bar: Tensor, before: Tensor, here: Tensor, after: Tensor)
 
 def peak_gates_vjp(log_weight_bar: Tensor, histogram: Tensor, params: SIFTParams = SIFTParams(),
                    softness: Softness = Softness()) -> Tensor:
-    """log w = Σ_i log σ(βm_i),  m₁ = (h − l)/u,  m₂ = (h − r)/u,  m₃ = h/u − 0.8,  u = max h + ε;   (…, n).
+    """Of log w = Σ_i log σ(βm_i),  m₁ = (h − l)/u,  m₂ = (h − r)/u,  m₃ = h/u − 0.8,  u = max h + ε;   (…, n).
 
         h̄ = (m̄₁ + m̄₂ + m̄₃)/u,   l̄ = −m̄₁/u,   r̄ = −m̄₂/u,   ū = −Σ (m̄₁m₁ + m̄₂m₂ + m̄₃(m₃ + 0.8))/u → the highest
 
@@ -56,7 +56,7 @@ def peak_gates_vjp(log_weight_bar: Tensor, histogram: Tensor, params: SIFTParams
 
 def peak_angles_vjp(angle_bar: Tensor, log_weight_bar: Tensor, histogram: Tensor, params: SIFTParams = SIFTParams(),
                     softness: Softness = Softness()) -> Tensor:
-    """angle_k = 360 − (k + d_k)·360/n:   d̄ = −angle̅·360/n  through the parabola, plus the gates;  (…, n) → (…, n).
+    """Of angle_k = 360 − (k + d_k)·360/n:   d̄ = −angle̅·360/n  through the parabola, plus the gates;  (…, n) → (…, n).
 
     No derivative of the angle where the top is flat, q ≥ −10⁻⁶ of the highest, and where |d| is cut at ½.
     The jump from 0° to 360° has none either.
@@ -77,7 +77,7 @@ def peak_angles_vjp(angle_bar: Tensor, log_weight_bar: Tensor, histogram: Tensor
 
 def vote_opencv_vjp(histogram_bar: Tensor, planes: Planes, layer: Tensor, row: Tensor, col: Tensor, sigma: Tensor,
                     params: SIFTParams = SIFTParams(), softness: Softness = Softness()) -> tuple[Tensor, Tensor]:
-    """h_k = Σ_q w_q·m_q·share_k(θ_q),  w = exp(−|q − p|²/2s²),  s = λσ:   returns L̄ (B, n) and σ̄ (B, N).
+    """Of h_k = Σ_q w_q·m_q·share_k(θ_q),  w = exp(−|q − p|²/2s²),  s = λσ:   returns L̄ (B, n) and σ̄ (B, N).
 
         φ = (1 − f)·h̄_i + f·h̄_{i+1},   φ' = (n/360)·f'·(h̄_{i+1} − h̄_i),    s̄ = Σ_q w̄·w·|q − p|²/s³,   σ̄ = λ s̄
 
@@ -109,7 +109,7 @@ def vote_opencv_vjp(histogram_bar: Tensor, planes: Planes, layer: Tensor, row: T
 def vote_smooth_vjp(histogram_bar: Tensor, planes: Planes, layer: Tensor, row: Tensor, col: Tensor, sigma: Tensor,
                     params: SIFTParams = SIFTParams(),
                     softness: Softness = Softness()) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """h_k = Σ_q A·w_q·ℓ(m_q)·B(b_q − k) at the points q = p + s·u_q,  A = (2·reach·s/16)²,  s = λσ.
+    """Of h_k = Σ_q A·w_q·ℓ(m_q)·B(b_q − k) at the points q = p + s·u_q,  A = (2·reach·s/16)²,  s = λσ.
 
         φ = Σ_k h̄_k B(b − k),  φ' = (n/360) Σ_k h̄_k B'(b − k);     p̄ = Σ_q q̄,   s̄ = Σ_q ⟨q̄, u_q⟩ + 2 Σ_q vote·φ/s
 

@@ -40,7 +40,7 @@ def cubes_vjp(cube_bar: Tensor, planes: Planes, plane: Tensor, row: Tensor, col:
 
 
 def pixel_gradients_vjp(dx_bar: Tensor, dy_bar: Tensor) -> Tensor:
-    """dx = L(x+1) − L(x−1), dy = L(y−1) − L(y+1):  L̄(x+1) += dx̄, L̄(x−1) −= dx̄, …;  (…, n, n) → (…, n + 2, n + 2)."""
+    """Of dx = L(x+1) − L(x−1), dy = L(y−1) − L(y+1):  L̄(x+1) += dx̄, L̄(x−1) −= dx̄, …;  (…, n, n) → (…, n + 2, n + 2)."""
     h, w = dx_bar.shape[-2:]
     square_bar = dx_bar.new_zeros((*dx_bar.shape[:-2], h + 2, w + 2))
     square_bar[..., 1:-1, 2:] += dx_bar
@@ -52,7 +52,7 @@ def pixel_gradients_vjp(dx_bar: Tensor, dy_bar: Tensor) -> Tensor:
 
 def gradients_vjp(dx_bar: Tensor, dy_bar: Tensor, planes: Planes, plane: Tensor, x: Tensor,
                   y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """dx = 2 Σ_ij β_i β'_j L_ij,  dy = −2 Σ_ij β'_i β_j L_ij,  β_i = β(y − i), β_j = β(x − j), the cubic B-spline.
+    """Of dx = 2 Σ_ij β_i β'_j L_ij,  dy = −2 Σ_ij β'_i β_j L_ij,  β_i = β(y − i), β_j = β(x − j), the cubic B-spline.
 
         L̄_ij += 2 (dx̄ β_i β'_j − dȳ β'_i β_j)
         x̄ = 2 Σ_ij L_ij (dx̄ β_i β''_j − dȳ β'_i β'_j),     ȳ = 2 Σ_ij L_ij (dx̄ β'_i β'_j − dȳ β''_i β_j)

@@ -16,7 +16,7 @@ from diffsift.vjp.relax import soft_length_vjp
 
 def polar_vjp(length_bar: Tensor, turn_bar: Tensor, dx: Tensor, dy: Tensor, *,
               exact: bool = False) -> tuple[Tensor, Tensor]:
-    """m = |g|, θ = angle of g in degrees;  takes m̄ and τ̄ = θ̄/m,  returns dx̄, dȳ.
+    """Of m = |g|, θ = angle of g in degrees;  takes m̄ and τ̄ = θ̄/m,  returns dx̄, dȳ.
 
         ḡ = m̄·e_r + k·τ̄·e_θ,   e_r = (dx, dy)/m,   e_θ = (−dy, dx)/m
 

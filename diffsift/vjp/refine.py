@@ -63,7 +63,7 @@ def newton_offset_vjp(offset_bar: Tensor, gradient: Tensor, hessian: Tensor) -> 
 
 
 def refined_value_vjp(value_bar: Tensor, cube: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
-    """v = D + ½ g·δ:   D̄ = v̄,  ḡ = ½ v̄ δ,  δ̄ = ½ v̄ g.   Returns cube̅ (…, 3, 3, 3) and δ̄ (…, 3).
+    """Of v = D + ½ g·δ:   D̄ = v̄,  ḡ = ½ v̄ δ,  δ̄ = ½ v̄ g.   Returns cube̅ (…, 3, 3, 3) and δ̄ (…, 3).
 
     Sent on through `newton_offset_vjp`, δ̄ adds ½ v̄ δ to ḡ and gives H̄ = ½ v̄ δδᵀ: no inverse is left, because v is
     stationary in δ.  Singular nowhere.
@@ -76,7 +76,7 @@ def refined_value_vjp(value_bar: Tensor, cube: Tensor, offset: Tensor) -> tuple[
 
 
 def edge_margin_vjp(margin_bar: Tensor, hessian: Tensor, r: float) -> Tensor:
-    """e = E/q,  E = det − κ·tr²,  q = xx² + yy² + 2xy²,  κ = r/(r + 1)²:   (…) → (…, 6).
+    """Of e = E/q,  E = det − κ·tr²,  q = xx² + yy² + 2xy²,  κ = r/(r + 1)²:   (…) → (…, 6).
 
         Ē = ē/q,  q̄ = −e·ē/q,     xx̄ = Ē (yy − 2κ·tr) + 2xx·q̄,   yȳ = Ē (xx − 2κ·tr) + 2yy·q̄,   xȳ = −2xy·Ē + 4xy·q̄
 

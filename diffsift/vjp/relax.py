@@ -11,14 +11,14 @@ from torch import Tensor
 
 
 def log_gate_vjp(out_bar: Tensor, margin: Tensor, beta: float) -> Tensor:
-    """l = log σ(βm):  m̄ = l̄·β·σ(−βm).  Never singular.  β = inf: 0."""
+    """Of l = log σ(βm):  m̄ = l̄·β·σ(−βm).  Never singular.  β = inf: 0."""
     if math.isinf(beta):
         return torch.zeros_like(out_bar * margin)
     return out_bar * beta * torch.sigmoid(-beta * margin)
 
 
 def log_membership_vjp(out_bar: Tensor, gaps: Tensor, beta: float) -> Tensor:
-    """l = −log(1 + Σ_j exp(−βg_j)):  ḡ_j = l̄·β·p_j,  p_j = exp(−βg_j)/(1 + Σ_i exp(−βg_i)).
+    """Of l = −log(1 + Σ_j exp(−βg_j)):  ḡ_j = l̄·β·p_j,  p_j = exp(−βg_j)/(1 + Σ_i exp(−βg_i)).
 
     p_j is the softmax weight of neighbour j.  Never singular.  β = inf: 0.  (…) and (…, n) → (…, n).
     """
@@ -29,7 +29,7 @@ def log_membership_vjp(out_bar: Tensor, gaps: Tensor, beta: float) -> Tensor:
 
 
 def soft_argmax_vjp(out_bar: Tensor, values: Tensor, positions: Tensor, beta: float) -> Tensor:
-    """x = Σ_i p_i x_i, p = softmax(βv):  v̄_i = β·p_i·⟨x_i − x, x̄⟩.
+    """Of x = Σ_i p_i x_i, p = softmax(βv):  v̄_i = β·p_i·⟨x_i − x, x̄⟩.
 
     Singular as β → ∞ at a tie, where the limit is a set.  β = inf: 0.
     """
@@ -41,7 +41,7 @@ def soft_argmax_vjp(out_bar: Tensor, values: Tensor, positions: Tensor, beta: fl
 
 
 def soft_clip_vjp(out_bar: Tensor, x: Tensor, t: float, tau: float) -> tuple[Tensor, Tensor]:
-    """s = min(x, t) softened, with s(0) = 0:  x̄ = s̄·σ((t − x)/τ),  t̄ = Σ s̄·(σ(t/τ) − σ((t − x)/τ)).
+    """Of s = min(x, t) softened, with s(0) = 0:  x̄ = s̄·σ((t − x)/τ),  t̄ = Σ s̄·(σ(t/τ) − σ((t − x)/τ)).
 
     Returns (x̄, t̄).  τ = 0: x̄ = s̄ below t, 0 above, half at the kink x = t; t̄ the other way round.
     """
@@ -60,7 +60,7 @@ def smooth_step_vjp(out_bar: Tensor, t: Tensor) -> Tensor:
 
 
 def soft_bin_vjp(share_bar: Tensor, position: Tensor, width: float) -> Tensor:
-    """share = S((f − ½)/w + ½), f = position − ⌊position⌋:  position̄ = share̅·S'((f − ½)/w + ½)/w.
+    """Of share = S((f − ½)/w + ½), f = position − ⌊position⌋:  position̄ = share̅·S'((f − ½)/w + ½)/w.
 
     Jumps of ⌊·⌋ move the vote to the next bin and its share from 1 to 0: nothing changes.  w = 0: 0.
     """
