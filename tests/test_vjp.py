@@ -126,7 +126,7 @@ def test_a_linear_stage_has_an_exact_adjoint(name):
 # the whole pass ------------------------------------------------------------------------------------------------------
 
 CROPS = [("camera", 100, 200), ("coins", 60, 100), ("grass", 200, 210)]
-SOFTNESS = {"default": Softness(), "soft": Softness(ori_bin=0.5, norm=5.0, clip=0.02, peak=60, edge=60, settle=60),
+SOFTNESS = {"default": Softness(), "soft": Softness(ori_bin=0.5, norm=50.0, clip=0.02, peak=60, edge=60, settle=60),
             "hard": Softness.hard()}
 
 

@@ -36,22 +36,22 @@ def parabola_vjp(shift_bar: Tensor, before: Tensor, here: Tensor, after: Tensor)
 
 def peak_gates_vjp(log_weight_bar: Tensor, histogram: Tensor, params: SIFTParams = SIFTParams(),
                    softness: Softness = Softness()) -> Tensor:
-    """Of log w = Σ_i log σ(βm_i),  m₁ = (h − l)/u,  m₂ = (h − r)/u,  m₃ = h/u − 0.8,  u = max h + ε;   (…, n).
+    """Of log w = Σ_i log σ(βm_i),  m₁ = (h − l)/u,  m₂ = (h − r)/u,  m₃ = (h − 0.8 h_max)/u,  u = h_max + ε;   (…, n).
 
-        h̄ = (m̄₁ + m̄₂ + m̄₃)/u,   l̄ = −m̄₁/u,   r̄ = −m̄₂/u,   ū = −Σ (m̄₁m₁ + m̄₂m₂ + m̄₃(m₃ + 0.8))/u → the highest
+        h̄ = (m̄₁ + m̄₂ + m̄₃)/u,   l̄ = −m̄₁/u,   r̄ = −m̄₂/u,   h̄_max = −Σ (0.8 m̄₃ + m̄₁m₁ + m̄₂m₂ + m̄₃m₃)/u
 
-    Two bins that are both the highest share ū.  Singular for an empty histogram: u = 1 + ε, without ū.
+    Two bins that are both the highest share h̄_max.  Singular for an empty histogram: u = 1 + ε, without its derivative.
     """
     before, after = histogram.roll(1, -1), histogram.roll(-1, -1)
     highest = histogram.amax(-1, keepdim=True)
     unit = torch.where(highest > 0, highest, 1.0) + softness.norm
-    margins = (histogram - before) / unit, (histogram - after) / unit, histogram / unit
-    first, second, third = (log_gate_vjp(log_weight_bar, margin - least, softness.peak) / unit
-                            for margin, least in zip(margins, (0.0, 0.0, params.ori_peak)))
-    unit_bar = -(first * margins[0] + second * margins[1] + third * margins[2]).sum(-1, keepdim=True)
-    is_highest = ((histogram == highest) & (highest > 0)).to(histogram.dtype)
-    is_highest = is_highest / is_highest.sum(-1, keepdim=True).clamp(min=1)
-    return first + second + third - first.roll(-1, -1) - second.roll(1, -1) + is_highest * unit_bar
+    margins = [(histogram - least) / unit for least in (before, after, params.ori_peak * highest)]
+    first, second, third = (log_gate_vjp(log_weight_bar, margin, softness.peak) / unit for margin in margins)
+    unit_bar = -sum(bar * margin for bar, margin in zip((first, second, third), margins))
+    highest_bar = (torch.where(highest > 0, unit_bar, 0.0) - params.ori_peak * third).sum(-1, keepdim=True)
+    is_highest = (histogram == highest).to(histogram.dtype)
+    is_highest = is_highest / is_highest.sum(-1, keepdim=True)
+    return first + second + third - first.roll(-1, -1) - second.roll(1, -1) + is_highest * highest_bar
 
 
 def peak_angles_vjp(angle_bar: Tensor, log_weight_bar: Tensor, histogram: Tensor, params: SIFTParams = SIFTParams(),
