@@ -50,6 +50,7 @@ class Scene:
 
 
 def unit(v):
+    """Divide by the length."""
     return v / v.norm(dim=-1, keepdim=True)
 
 

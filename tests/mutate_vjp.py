@@ -38,6 +38,8 @@ def sites(tree):
             for argument in call.args[call.func.attr == "roll":] + [k.value for k in call.keywords]
             for node in ast.walk(argument)
             if isinstance(node, ast.UnaryOp) and isinstance(node.operand, ast.Constant)}
+    axes |= {node for subscript in ast.walk(tree) if isinstance(subscript, ast.Subscript)
+             for node in ast.walk(subscript.slice) if isinstance(node, ast.UnaryOp)}
     return [node for node in ast.walk(tree)
             if (isinstance(node, (ast.BinOp, ast.AugAssign)) and type(node.op) in FLIPS)
             or (isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and node not in axes)]

@@ -30,7 +30,7 @@ from soft import dithered, randn
 UNIT = SIFTParams(descriptor="float32")
 HALF = SIFTParams(precise_upscale=False)
 # wide gates: where they are saturated their derivatives are 0 and nothing is tested
-SOFT = Softness(extremum=0.5, prefilter=0.5, contrast=1.0, settle=3.0, edge=5.0, peak=8.0, ori_bin=0.5, clip=0.02)
+SOFT = Softness(extremum=0.5, prefilter=0.01, contrast=1.0, settle=3.0, edge=5.0, peak=8.0, ori_bin=0.5, clip=0.02)
 
 
 class Case(NamedTuple):
@@ -154,8 +154,9 @@ def refine_cases():
     s = scene()
     cube, found = s.cube, s.found
     gradient, hessian = refine.derivatives(cube)
-    yield "is_extremum_vjp", Case(one(lambda c: extrema.is_extremum(c, UNIT, SOFT)), (cube,),
-                                  lambda bars, x: (e_vjp.is_extremum_vjp(bars[0], x[0], UNIT, SOFT),))
+    for name, c in (("", cube), ("anywhere", s.planes.cubes(found.layer, found.row + 3, found.col + 2))):
+        yield f"is_extremum_vjp {name}", Case(one(lambda c: extrema.is_extremum(c, UNIT, SOFT)), (c,),
+                                              lambda bars, x: (e_vjp.is_extremum_vjp(bars[0], x[0], UNIT, SOFT),))
     yield "derivatives_vjp", Case(refine.derivatives, (cube,), lambda bars, _: (r_vjp.derivatives_vjp(*bars),),
                                   linear=True)
     yield "newton_offset_vjp", Case(one(refine.newton_offset), (gradient, hessian),
@@ -243,8 +244,9 @@ def orientation_cases():
                                lambda bars, x: o_vjp.parabola_vjp(bars[0], *x))
     yield "peak_gates_vjp", Case(one(lambda h: orientation.peak_angles(h, UNIT, SOFT)[1]), (h,),
                                  lambda bars, x: (o_vjp.peak_gates_vjp(bars[0], x[0], UNIT, SOFT),))
-    yield "peak_angles_vjp", Case(lambda h: orientation.peak_angles(h, UNIT, SOFT), (h,),
-                                  lambda bars, x: (o_vjp.peak_angles_vjp(*bars, x[0], UNIT, SOFT),))
+    for name, scale in (("", 1.0), ("weaker than its floor", 1e-3)):
+        yield f"peak_angles_vjp {name}", Case(lambda h: orientation.peak_angles(h, UNIT, SOFT), (scale * h,),
+                                              lambda bars, x: (o_vjp.peak_angles_vjp(*bars, x[0], UNIT, SOFT),))
     yield "vote_opencv_vjp", Case(
         one(on_planes(lambda p, sigma: orientation._vote(p, layer, row, col, sigma, UNIT, SOFT))),
         (s.planes.values, s.found.sigma),
@@ -255,20 +257,9 @@ def orientation_cases():
         by_hand_on_planes(lambda bars, p, *at: o_vjp.vote_smooth_vjp(bars[0], p, layer, *at, UNIT, SOFT)))
 
 
-def descriptor_cases():
+def grid_cases():
     s = scene()
-    layer, x, y = s.found.layer, s.found.col + s.found.dx, s.found.row + s.found.dy
-    raw = descriptor.describe_octave(s.planes, layer, x, y, s.found.sigma, s.angle)
-    square = torch.full((1, 8, 1), 0.3, dtype=torch.float64)
-    yield "unit_vjp", Case(one(lambda v, e: v / torch.sqrt((v * v).sum(-1, keepdim=True) + e)), (raw / 50, square),
-                           lambda bars, v: d_vjp.unit_vjp(bars[0], *v))
-    yield "root_vjp", Case(one(lambda v: descriptor._root(v, 1e-2)), (raw,),
-                           lambda bars, v: (d_vjp.root_vjp(bars[0], v[0], 1e-2),))
-    for kind in ("float32", "uint8", "root"):
-        params, soft = SIFTParams(descriptor=kind), SOFT.replace(norm=30.0, root=1e-2)
-        yield f"normalise_vjp {kind}", Case(
-            one(lambda v, p=params, t=soft: descriptor.normalise(v, p, t)), (raw,),
-            lambda bars, v, p=params, t=soft: (d_vjp.normalise_vjp(bars[0], v[0], p, t),))
+    x, y = s.found.col + s.found.dx, s.found.row + s.found.dy
     j, i = 4 * randn(1, 8, 5, 5, seed=1), 4 * randn(1, 8, 5, 5, seed=2)
     yield "turned_vjp", Case(
         lambda width, angle: descriptor._turned(j, i, width, angle), (s.found.sigma, s.angle),
@@ -285,6 +276,22 @@ def descriptor_cases():
         return l_vjp.lattice_vjp(*bars, *lattice(zero, zero, *inputs[2:]), inputs[2])
 
     yield "lattice_vjp", Case(lattice, (x, y, s.found.sigma, s.angle), lattice_by_hand)
+
+
+def descriptor_cases():
+    s = scene()
+    layer, x, y = s.found.layer, s.found.col + s.found.dx, s.found.row + s.found.dy
+    raw = descriptor.describe_octave(s.planes, layer, x, y, s.found.sigma, s.angle)
+    square = torch.full((1, 8, 1), 0.3, dtype=torch.float64)
+    yield "unit_vjp", Case(one(lambda v, e: v / torch.sqrt((v * v).sum(-1, keepdim=True) + e)), (raw / 50, square),
+                           lambda bars, v: d_vjp.unit_vjp(bars[0], *v))
+    yield "root_vjp", Case(one(lambda v: descriptor._root(v, 1e-2)), (raw,),
+                           lambda bars, v: (d_vjp.root_vjp(bars[0], v[0], 1e-2),))
+    for kind in ("float32", "uint8", "root"):
+        params, soft = SIFTParams(descriptor=kind), SOFT.replace(norm=30.0, root=1e-2)
+        yield f"normalise_vjp {kind}", Case(
+            one(lambda v, p=params, t=soft: descriptor.normalise(v, p, t)), (raw,),
+            lambda bars, v, p=params, t=soft: (d_vjp.normalise_vjp(bars[0], v[0], p, t),))
     place = 2 * randn(1, 8, 30, seed=1) + 1.5, 2 * randn(1, 8, 30, seed=2) + 1.5
     votes = randn(1, 8, 30, seed=3).abs(), *place, 360 * torch.rand(1, 8, 30, dtype=torch.float64,
                                                                   generator=torch.Generator().manual_seed(4))
@@ -305,4 +312,4 @@ def descriptor_cases():
 
 
 CASES = {name.strip(): case for cases in (scalespace_cases, relax_cases, refine_cases, planes_cases, polar_cases,
-                                          orientation_cases, descriptor_cases) for name, case in cases()}
+                                          orientation_cases, grid_cases, descriptor_cases) for name, case in cases()}

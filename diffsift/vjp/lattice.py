@@ -29,9 +29,8 @@ def lattice_vjp(x_bar: Tensor, y_bar: Tensor, j: Tensor, i: Tensor,
 
     Takes P̄ (B, N, n, n); returns x̄, ȳ, w̄, θ̄ (B, N).
     """
-    over = (-1, -2)
-    return (x_bar.sum(over), y_bar.sum(over), (x_bar * j + y_bar * i).sum(over) / width,
-            math.pi / 180 * (y_bar * j - x_bar * i).sum(over))
+    return (x_bar.sum((-1, -2)), y_bar.sum((-1, -2)), (x_bar * j + y_bar * i).sum((-1, -2)) / width,
+            math.pi / 180 * (y_bar * j - x_bar * i).sum((-1, -2)))
 
 
 def describe_smooth_vjp(raw_bar: Tensor, planes: Planes, layer: Tensor, x: Tensor, y: Tensor, sigma: Tensor,

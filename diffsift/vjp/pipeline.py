@@ -157,7 +157,7 @@ def keypoints_vjp(bar: SoftKeypoints, forward: Forward, params: SIFTParams,
 
 def detect_vjp(histogram_bar: Tensor, bar: RefinedBar, forward: Forward, params: SIFTParams, softness: Softness,
                mode: str) -> Tensor:
-    """Steps 4 to 2: votes, refinement, extremum → L̄ (B, n).  A duplicate, of weight 0, has no derivative."""
+    """Steps 4 to 2: votes, refinement, extremum → L̄ (B, n).  A duplicate has weight 0, so its log w̄ = w·w̄ is 0."""
     planes, refined = forward.planes, forward.refined
     at = refined.layer, *window_centre(refined, mode), refined.sigma
     if mode == "smooth":
@@ -166,10 +166,9 @@ def detect_vjp(histogram_bar: Tensor, bar: RefinedBar, forward: Forward, params:
         bar = bar._replace(dx=bar.dx + col_bar, dy=bar.dy + row_bar)
     else:
         values_bar, sigma_bar = vote_opencv_vjp(smooth_vjp(histogram_bar), planes, *at, params, softness)
-    distinct_bar = torch.where(refined.log_weight == -math.inf, 0.0, bar.log_weight)
-    bar = bar._replace(sigma=bar.sigma + sigma_bar, log_weight=distinct_bar)
+    bar = bar._replace(sigma=bar.sigma + sigma_bar)
     settled = refined.layer, refined.row, refined.col
     cube_bar = refine_vjp(bar, planes.cubes(*settled), refined.sigma, params, softness)
     found = forward.candidates.unbind(-1)
-    found_bar = is_extremum_vjp(distinct_bar, planes.cubes(*found), params, softness)
+    found_bar = is_extremum_vjp(bar.log_weight, planes.cubes(*found), params, softness)
     return values_bar + cubes_vjp(cube_bar, planes, *settled) + cubes_vjp(found_bar, planes, *found)
