@@ -1,0 +1,92 @@
+"""Reading pixels of many levels at once.
+
+K keypoints lie in different octaves, layers and places, yet every tensor must have a fixed shape.  So all levels
+of all octaves lie end to end in one flat tensor, and a pixel is one number: where its plane starts, plus
+row · width + column.  One gather serves all keypoints, and its derivative adds each cotangent to the pixel it
+came from.  `grid_sample` would do less: it has no forward-mode derivative.
+
+    plane   octave · (S + 3) + layer: for a single octave a plane is a layer
+
+imports: relax
+"""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from diffsift.relax import bspline, bspline_slope
+
+
+class Planes(NamedTuple):
+    """Every level of B images, end to end."""
+
+    values: Tensor          # (B, n) grey levels
+    start: Tensor           # (P,) int64, where plane p begins
+    height: Tensor          # (P,) int64, pixels
+    width: Tensor           # (P,) int64, pixels
+    per_octave: int         # S + 3
+
+    def within(self, plane: Tensor) -> Tensor:
+        """Layer of each plane within its octave."""
+        return plane % self.per_octave
+
+    def read(self, plane: Tensor, row: Tensor, col: Tensor) -> Tensor:
+        """Values at whole pixels, whose shapes (B, …) broadcast; a pixel outside is the nearest inside."""
+        height, width = self.height[plane], self.width[plane]
+        row = torch.minimum(row.clamp(min=0), height - 1)
+        col = torch.minimum(col.clamp(min=0), width - 1)
+        index = self.start[plane] + row * width + col
+        return torch.gather(self.values, 1, index.flatten(1)).view(index.shape)
+
+    def patches(self, plane: Tensor, row: Tensor, col: Tensor, reach: int) -> Tensor:
+        """Squares of 2·reach + 1 pixels about (col, row): (B, N) → (B, N, 2·reach + 1, 2·reach + 1)."""
+        step = torch.arange(-reach, reach + 1, device=row.device)
+        return self.read(plane[..., None, None], row[..., None, None] + step[:, None], col[..., None, None] + step)
+
+    def cubes(self, plane: Tensor, row: Tensor, col: Tensor) -> Tensor:
+        """Differences of Gaussians about pixels: (B, N) → (B, N, 3, 3, 3), axes layer, y, x; grey levels.
+
+        D_i = L_{i+1} − L_i, so a cube reads the levels from one below its plane to two above.
+        """
+        levels = torch.arange(-1, 3, device=row.device)[:, None, None]
+        step = torch.arange(-1, 2, device=row.device)
+        plane, row, col = (v[..., None, None, None] for v in (plane, row, col))
+        four = self.read(plane + levels, row + step[:, None], col + step)
+        return four[..., 1:, :, :] - four[..., :-1, :, :]
+
+    def gradients(self, plane: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Twice the gradient of L at any point, (B, …) each: dx to the right, dy *up* as in cv2.
+
+            L(x, y) = Σ_ij β(x − j)·β(y − i)·L[i, j],   β the cubic B-spline over 4 × 4 pixels
+
+        So the gradient is C¹ in x and y.  As L is smoothed by β, of variance ⅓, it resolves what cv2's central
+        difference L[x + 1] − L[x − 1] does, which is the derivative after a box of variance ⅓.
+        """
+        left, top = torch.floor(x).detach() - 1, torch.floor(y).detach() - 1
+        tap = torch.arange(4, device=x.device)
+        along_x, along_y = (x - left)[..., None] - tap, (y - top)[..., None] - tap                 # (B, …, 4)
+        rows, cols = top.long()[..., None, None] + tap[:, None], left.long()[..., None, None] + tap
+        square = self.read(plane[..., None, None], rows, cols)
+        dx = torch.einsum("...ij,...i,...j->...", square, bspline(along_y), bspline_slope(along_x))
+        dy = torch.einsum("...ij,...i,...j->...", square, bspline_slope(along_y), bspline(along_x))
+        return 2 * dx, -2 * dy
+
+
+def as_planes(levels: Tensor | Planes | list[Tensor]) -> Planes:
+    """Lay the levels (B, S + 3, H, W) of one octave, or of each octave of a list, end to end.
+
+    >>> as_planes([torch.zeros(1, 6, 20, 30), torch.zeros(1, 6, 10, 15)]).values.shape
+    torch.Size([1, 4500])
+    """
+    if isinstance(levels, Planes):
+        return levels
+    octaves = [levels] if isinstance(levels, Tensor) else levels
+    device, per_octave = octaves[0].device, octaves[0].shape[1]
+    height, width = ([octave.shape[axis] for octave in octaves for _ in range(per_octave)] for axis in (2, 3))
+    start = [0]
+    for h, w in zip(height, width):
+        start.append(start[-1] + h * w)
+    values = torch.cat([octave.flatten(1) for octave in octaves], 1)
+    return Planes(values, *(torch.tensor(table, device=device) for table in (start[:-1], height, width)), per_octave)
