@@ -32,6 +32,10 @@ class Planes(NamedTuple):
         """Layer of each plane within its octave."""
         return plane % self.per_octave
 
+    def has_gradient(self, plane: Tensor, row: Tensor, col: Tensor) -> Tensor:
+        """Whether pixels have all four neighbours; shapes broadcast."""
+        return (row >= 1) & (row <= self.height[plane] - 2) & (col >= 1) & (col <= self.width[plane] - 2)
+
     def read(self, plane: Tensor, row: Tensor, col: Tensor) -> Tensor:
         """Values at whole pixels, whose shapes (B, …) broadcast; a pixel outside is the nearest inside."""
         height, width = self.height[plane], self.width[plane]

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass, fields, replace
 
 _GATES = ("extremum", "prefilter", "contrast", "settle", "edge", "peak")
-_WIDTHS = ("ori_bin", "clip", "length", "norm")
+_WIDTHS = ("ori_bin", "clip", "length", "norm", "root")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +42,13 @@ class Softness:
     clip: float = 0.002         # τ  of the soft clip                                      [norm]
     length: float = 0.1         # ε  below which a gradient counts as none                 [grey levels] mode="smooth"
     norm: float = 0.1           # ε  below which a descriptor counts as none               [grey levels]
+    root: float = 1e-4          # ε  below which an entry of a RootSIFT counts as none     [sum of entries]
 
     # mode="smooth" only: its bins are cubic B-splines of these widths; 1/√2 spreads a vote as far as cv2's hat
     cell_kernel: float = math.sqrt(0.5)         # descriptor, in space                     [cells]
     angle_kernel: float = math.sqrt(0.5)        # descriptor, in angle                     [bins]
-    rounding: bool = False      #    descriptors to whole numbers, straight through
+    rounding: bool = False      #    round as cv2 does, levels to its float32 and descriptors to whole numbers, with
+    #                                the derivatives of what is not rounded ("straight through")
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -62,7 +64,7 @@ class Softness:
 
     @classmethod
     def hard(cls) -> Softness:
-        """The limit: every β = inf, every width 0, descriptors rounded."""
+        """The limit: every β = inf, every width 0, and cv2's rounding."""
         return cls(**dict.fromkeys(_GATES, math.inf), **dict.fromkeys(_WIDTHS, 0.0), rounding=True)
 
     def sharper(self, factor: float) -> Softness:
