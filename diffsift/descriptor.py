@@ -31,7 +31,7 @@ from torch import Tensor
 from diffsift.learned import static
 from diffsift.planes import Planes, as_planes
 from diffsift.polar import polar
-from diffsift.relax import bspline, hat, round_through, soft_clip, soft_length
+from diffsift.relax import bspline, round_through, soft_clip, soft_length
 from diffsift.softness import Softness
 from pysift.params import SIFTParams
 
@@ -128,12 +128,32 @@ def _sample(planes: Planes, layer: Tensor, x: Tensor, y: Tensor, sigma: Tensor, 
     u, v = _turned(step, step[:, None], params.cell_width * sigma, angle)
     window = torch.exp(-(u * u + v * v) / (2 * (d * params.desc_sigma) ** 2))
     vote = torch.where(seen, window * length, 0.0).flatten(2)
-    centres = (torch.arange(d, device=x.device) - (d - 1) / 2)[:, None]
-    cells = hat(v.flatten(2)[..., None, :] - centres)[..., :, None, :] * hat(u.flatten(2)[..., None, :] - centres)[
-        ..., None, :, :]
-    cells = cells.flatten(2, 3) * vote[..., None, :]                                        # (B, N, d², P)
-    shares = hat(_angle_distance(direction.flatten(2), angle[..., None], n))                # (B, N, n, P)
-    return (cells @ shares.transpose(-1, -2)).flatten(2)
+    places = v.flatten(2) + (d - 1) / 2, u.flatten(2) + (d - 1) / 2, (direction + angle[..., None, None]).flatten(2)
+    return _trilinear(vote, *places, d, n)
+
+
+def _trilinear(vote: Tensor, row: Tensor, col: Tensor, direction: Tensor, d: int, n: int) -> Tensor:
+    """Share each vote (B, N, P) among its two nearest rows, columns and angle bins: (B, N, d²·n).
+
+    The histogram has a cell of margin on every side, for shares that fall outside the grid.
+    """
+    row, col, turned = row.clamp(-1, d), col.clamp(-1, d), direction * (n / 360)        # further out: the margin
+    lower = [torch.floor(place).detach() for place in (row, col, turned)]
+    lower[:2] = (low.clamp(max=d - 1) for low in lower[:2])
+    fractions = [place - low for place, low in zip((row, col, turned), lower)]
+    histogram = vote.new_zeros(()).expand(*vote.shape[:2], (d + 2) ** 2 * n)
+    first_row, first_col = lower[0].long() + 1, lower[1].long() + 1
+    first_bin = lower[2].long() % n
+    bins = first_bin, torch.where(first_bin == n - 1, 0, first_bin + 1)
+    below = vote * fractions[0]
+    for i, by_row in enumerate((vote - below, below)):
+        right = by_row * fractions[1]
+        for j, by_col in enumerate((by_row - right, right)):
+            cell = ((first_row + i) * (d + 2) + first_col + j) * n
+            after = by_col * fractions[2]
+            for bin_, share in zip(bins, (by_col - after, after)):
+                histogram = histogram.scatter_add(2, cell + bin_, share)
+    return histogram.unflatten(2, (d + 2, d + 2, n))[:, :, 1:-1, 1:-1].flatten(2)
 
 
 def _sample_smoothly(planes: Planes, layer: Tensor, x: Tensor, y: Tensor, sigma: Tensor, angle: Tensor,

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import max_pool2d
 
 from diffsift.learned import static
 from diffsift.planes import as_planes
@@ -94,21 +93,23 @@ def _bounds(levels: Tensor, params: SIFTParams, softness: Softness) -> Tensor:
 
     The largest of all 27 values is D itself for an extremum, whose bound is then 0.
     """
-    dog = levels[:, 1:] - levels[:, :-1]
-    sign = torch.sign(dog[:, 1:-1])
-    largest, smallest = (_largest_of_27(s * dog) for s in (1, -1))
-    value = dog[:, 1:-1].abs()
-    gap = (value - torch.where(sign >= 0, largest, smallest)) / 255
-    strength = (value - static(params).candidate_threshold()) / 255
-    bound = (log_gate(gap, softness.extremum / softness.gap, closed=True).clamp(min=_LEAST) +
-             log_gate(strength, softness.prefilter / softness.gap).clamp(min=_LEAST) + value / 255)
     m = params.border
-    return bound[:, :, m:-m, m:-m]
+    inner = levels[:, :, m - 1:levels.shape[2] - m + 1, m - 1:levels.shape[3] - m + 1]
+    dog = inner[:, 1:] - inner[:, :-1]
+    value = dog[:, 1:-1, 1:-1, 1:-1].abs()
+    largest, smallest = _largest_of_27(dog), _largest_of_27(-dog)
+    gap = (value - torch.where(dog[:, 1:-1, 1:-1, 1:-1] >= 0, largest, smallest)) / 255
+    strength = (value - static(params).candidate_threshold()) / 255
+    return (log_gate(gap, softness.extremum / softness.gap, closed=True).clamp(min=_LEAST) +
+            log_gate(strength, softness.prefilter / softness.gap).clamp(min=_LEAST) + value / 255)
 
 
 _LEAST = -1e6                                       # still ranks what a hard gate has turned down
 
 
 def _largest_of_27(dog: Tensor) -> Tensor:
-    planar = max_pool2d(dog, 3, 1, 1)
-    return torch.maximum(torch.maximum(planar[:, :-2], planar[:, 1:-1]), planar[:, 2:])
+    """Largest value of each cell and its neighbours, (B, S + 2, H, W) → (B, S, H − 2, W − 2)."""
+    for axis in (3, 2, 1):
+        n = dog.shape[axis] - 2
+        dog = torch.maximum(torch.maximum(dog.narrow(axis, 0, n), dog.narrow(axis, 1, n)), dog.narrow(axis, 2, n))
+    return dog

@@ -6,7 +6,7 @@
     arg max                              Σ p_i x_i, p = softmax(β v)        soft_argmax   β = ∞
     min(x, t)                            t − τ·softplus((t − x)/τ) − …      soft_clip     τ = 0
     nearest bin                          two votes, a smooth step between   soft_bin      width = 0
-    linear votes (a hat)                 cubic B-spline, C²                 bspline       width → 0: a spike
+    two linear votes (a hat)             four votes, a cubic B-spline, C²   bspline       none: in mode "smooth" only
     |g|                                  |g|²/√(|g|² + ε²), C¹              soft_length   ε = 0
     round                                identity in the backward pass      round_through    none
 
@@ -126,15 +126,6 @@ def soft_bin(position: Tensor, width: float) -> tuple[Tensor, Tensor]:
     if width == 0:
         return lower.long(), (torch.round(position) - lower).detach()
     return lower.long(), smooth_step((position - lower - 0.5) / width + 0.5)
-
-
-def hat(t: Tensor) -> Tensor:
-    """max(1 − |t|, 0): the weight of a linear vote at distance t; kinks at −1, 0, 1 with slope 0 chosen there.
-
-    >>> hat(torch.tensor([-0.25, 0.0, 3.0]))
-    tensor([0.7500, 1.0000, 0.0000])
-    """
-    return torch.relu(1 - t.abs())
 
 
 def bspline(t: Tensor) -> Tensor:

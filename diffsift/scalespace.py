@@ -121,8 +121,7 @@ def gaussian_kernel(sigma, params: SIFTParams = SIFTParams(), *, like: Tensor | 
     dtype, device = (torch.float64, None) if like is None else (like.dtype, like.device)
     j = torch.arange(size, device=device, dtype=torch.float64) - size // 2
     taps = torch.exp(-0.5 * j * j / (sigma * sigma))
-    taps = taps / taps.sum()
-    return (taps + (taps.float() - taps).detach()).to(dtype)            # cv2 holds them as float32
+    return (taps / taps.sum()).to(dtype)
 
 
 def upsample(image: Tensor, params: SIFTParams = SIFTParams()) -> Tensor:

@@ -38,8 +38,8 @@ class Softness:
     peak: float = 100.0         # β  a bin above its neighbours, and above 0.8 of the highest   [1 / highest bin]
 
     # widths: 0 is hard
-    ori_bin: float = 0.25       #    transition between two orientation bins, at most 1    [bins]      mode="opencv"
-    clip: float = 0.002         # τ  of the soft clip                                      [norm]
+    ori_bin: float = 0.0        #    transition between two orientation bins, at most 1    [bins]      mode="opencv"
+    clip: float = 2e-4          # τ  of the soft clip                                      [norm]
     length: float = 0.1         # ε  below which a gradient counts as none                 [grey levels] mode="smooth"
     norm: float = 0.1           # ε  below which a descriptor counts as none               [grey levels]
     root: float = 1e-4          # ε  below which an entry of a RootSIFT counts as none     [sum of entries]
@@ -70,8 +70,8 @@ class Softness:
     def sharper(self, factor: float) -> Softness:
         """Multiply every β by `factor` and divide every width by it: factor → inf is `hard`.
 
-        >>> Softness().sharper(2).ori_bin
-        0.125
+        >>> Softness(ori_bin=0.5).sharper(2).ori_bin
+        0.25
         """
         changes = {name: getattr(self, name) * factor for name in _GATES}
         changes |= {name: getattr(self, name) / factor for name in _WIDTHS}
