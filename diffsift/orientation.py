@@ -25,6 +25,7 @@ from diffsift.relax import bspline, log_gate, soft_bin, soft_length
 from diffsift.softness import Softness
 from pysift.params import SIFTParams
 
+_FLAT = 1e-6                         # of the highest bin: a top that bends less is taken as flat
 _LATTICE = 16                       # points on a side of the smooth window, 0.56 σ apart
 
 
@@ -84,12 +85,12 @@ def peak_angles(histogram: Tensor, params: SIFTParams = SIFTParams(),
     n = histogram.shape[-1]
     before, after = histogram.roll(1, -1), histogram.roll(-1, -1)
     highest = histogram.amax(-1, keepdim=True)
-    unit = torch.where(highest > 0, highest, 1.0)
+    unit = torch.where(highest > 0, highest, 1.0) + softness.norm
     log_weight = (log_gate((histogram - before) / unit, softness.peak)
                   + log_gate((histogram - after) / unit, softness.peak)
                   + log_gate(histogram / unit - params.ori_peak, softness.peak, closed=True))
     bend = (before - 2 * histogram + after) / unit
-    curved = bend < -torch.finfo(histogram.dtype).eps
+    curved = bend < -_FLAT
     shift = (before - after) / unit / torch.where(curved, bend, -1.0) / 2
     shift = torch.where(curved, shift, 0.0).clamp(-0.5, 0.5)
     angle = 360 - (torch.arange(n, device=histogram.device) + shift) * (360 / n)

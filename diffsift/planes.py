@@ -73,6 +73,7 @@ class Planes(NamedTuple):
         along_x, along_y = (x - left)[..., None] - tap, (y - top)[..., None] - tap                 # (B, …, 4)
         rows, cols = top.long()[..., None, None] + tap[:, None], left.long()[..., None, None] + tap
         square = self.read(plane[..., None, None], rows, cols)
+        square = square - square[..., 1:2, 1:2].detach()            # the slopes sum to 0: flat stays exactly flat
         dx = torch.einsum("...ij,...i,...j->...", square, bspline(along_y), bspline_slope(along_x))
         dy = torch.einsum("...ij,...i,...j->...", square, bspline_slope(along_y), bspline(along_x))
         return 2 * dx, -2 * dy

@@ -42,11 +42,13 @@ def _turn(angle: Tensor) -> Tensor:
 
 
 def _fast_degrees(y: Tensor, x: Tensor) -> Tensor:
-    """p(c) = c·(p₁ + p₃c² + p₅c⁴ + p₇c⁶),  c = min(|x|, |y|) / max(|x|, |y|), unfolded into four quadrants."""
-    ax, ay = x.abs(), y.abs()
-    c = torch.minimum(ax, ay) / torch.maximum(ax, ay)
+    """p(c) = c·(p₁ + p₃c² + p₅c⁴ + p₇c⁶),  c = y/x or x/y, whichever is in [−1, 1].
+
+    p is odd, so unlike min(|x|, |y|) / max(|x|, |y|) this keeps its derivative where a gradient lies along an axis.
+    """
+    wide = x.abs() >= y.abs()
+    c = torch.where(wide, y, x) / torch.where(wide, x, y)
     cc = c * c
-    angle = (((_P7 * cc + _P5) * cc + _P3) * cc + _P1) * c
-    angle = torch.where(ax >= ay, angle, 90 - angle)
-    angle = torch.where(x >= 0, angle, 180 - angle)
-    return torch.where(y >= 0, angle, 360 - angle)
+    p = (((_P7 * cc + _P5) * cc + _P3) * cc + _P1) * c
+    along_x = p + torch.where(x < 0, 180.0, torch.where(y < 0, 360.0, 0.0))
+    return torch.where(wide, along_x, torch.where(y < 0, 270.0, 90.0) - p)

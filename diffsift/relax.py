@@ -160,7 +160,7 @@ def soft_length(length: Tensor, floor: float) -> Tensor:
     >>> soft_length(torch.tensor([0.0, 3.0]), 4.0)
     tensor([0.0000, 1.8000])
     """
-    if floor == 0:
+    if floor < 1e-15:                                           # its square would vanish in float32
         return length
     square = length * length
     return square / torch.sqrt(square + floor * floor)
