@@ -20,6 +20,8 @@ TABLE = {
     "pysift":   ({"numpy", "numba", "PIL", "pysift"}, {"matplotlib", "cv2", "tqdm"}),
     "pysift.kernels": ({"numpy", "numba", "llvmlite", "pysift.kernels"}, set()),         # llvmlite is numba's own
     "diffsift": ({"numpy", "torch", "diffsift", "pysift.params", "pysift.keypoints"}, {"matplotlib"}),
+    "diffsift.apps": ({"numpy", "torch", "diffsift", "pysift.params", "pysift.keypoints"},
+                      {"matplotlib", "cv2", "pysift"}),
     "cnn":      ({"numpy", "torch", "PIL", "cnn"}, {"matplotlib", "tqdm"}),
     "cnn.tape": ({"numpy", "numba", "cnn.tape"}, set()),
 }
