@@ -9,7 +9,7 @@ A ratio is cv2's median over another's: above 1 is faster than cv2.  `ratio` is 
 but cv2 and pysift in it, as installed; `conservative` holds the same pysift against the fastest cv2 of all
 processes, so that no part of it is cv2 waiting for fresh pages.  cv2 runs with IPP as the wheel sets it.  Everybody
 runs with the defaults of benchmarks.peers, pysift as SIFTParams.opencv(), which finds cv2's keypoints.  A peer has
-at least 3 rounds; where one call takes more than 20 s, or would by the pixels of the size before, it is left out,
+at least 3 rounds; where one call takes more than 5 s, or would by the pixels of the size before, it is left out,
 and the row says so.
 """
 from __future__ import annotations
@@ -31,7 +31,7 @@ from benchmarks.timing import REGIMES, Samples, alternate, in_fresh_process, onc
 
 SIZES = ((512, 512), (640, 427), (1280, 854), (1600, 1200), (4000, 3000))           # width, height
 _OTHERS = ("kornia-rs", "pycolmap", "scikit-image", "kornia pyramid", "kornia patch")
-_PATIENCE = 20.0                                                                # seconds of one call
+_PATIENCE = 5.0                                                                 # seconds of one call
 
 
 def run(*, quick: bool = False, data: str | None = None) -> dict[str, dict[int, float]]:
