@@ -43,7 +43,9 @@ def test_the_speed_numbers_of_readme_are_those_of_the_results():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for row in rows:
         if row["threads"] == 1:
-            ratios = [f"{r['ratio']:.1f}" for r in rows if r["image"] == row["image"]]
+            same = [r for r in rows if r["image"] == row["image"]]
+            ratios = [f"{ratio:.1f}" for ratio in [*(r["ratio"] for r in same),
+                                                   *(r["conservative"]["ratio"] for r in same)]]
             assert f"| {row['image']} | {row['keypoints']} | {' | '.join(ratios)} |" in text
 
 
