@@ -93,9 +93,9 @@ def eigenvectors(s: Scene) -> dict:
     round_blob = torch.eye(2, dtype=torch.float64, requires_grad=True)
     torch.linalg.eigh(round_blob)[1][0, 0].backward()
     six = torch.tensor([1.0, 1, 1, 0, 0, 0], dtype=torch.float64, requires_grad=True)
-    refine.edge_margin(six, 10.0).backward()
+    refine.edge_test(six, 10.0).backward()
     return {"eigh.finite_entries_of_the_gradient_at_a_blob": round_blob.grad.isfinite().sum(),
-            "eigh.ours_at_a_blob": refine.edge_margin(six.detach(), 10.0), "eigh.norm_of_our_gradient": six.grad.norm()}
+            "eigh.ours_at_a_blob": refine.edge_test(six.detach(), 10.0), "eigh.norm_of_our_gradient": six.grad.norm()}
 
 
 def blur_widths(s: Scene) -> dict:

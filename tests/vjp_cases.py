@@ -46,7 +46,6 @@ class Scene(NamedTuple):
 
     grey: Tensor
     planes: planes.Planes
-    shapes: list[torch.Size]
     found: refine.Refined
     cube: Tensor
     angle: Tensor                   # degrees, one for each point
@@ -58,7 +57,7 @@ def scene(n=8):
     grey = dithered("camera", 100, 200, 56, 60) * 255
     octaves = scalespace.build_scalespace(grey, least_side=11)
     flat = planes.as_planes([o.levels for o in octaves])
-    cells, log_weight = pipeline._candidates(octaves, flat, SIFTParams(), Softness(), 100)
+    cells, log_weight = pipeline._candidates(flat, SIFTParams(), Softness(), 100)
     refined = refine.refine(flat, cells)
     where = flat.start[refined.layer] + refined.row * flat.width[refined.layer] + refined.col
     best = selection.distinct(where, log_weight + refined.log_weight).topk(n).indices
@@ -66,7 +65,7 @@ def scene(n=8):
     assert (found.log_weight > -0.7).sum() >= 5, "fewer than five keypoints take part"
     histogram = orientation.angle_histogram(flat, found.layer, found.row, found.col, found.sigma)
     histogram = histogram + histogram.mean() * randn(*histogram.shape).abs()            # no empty bin, no flat top
-    return Scene(grey, flat, [o.levels.shape for o in octaves], found,
+    return Scene(grey, flat, found,
                  flat.cubes(found.layer, found.row, found.col), 40 * randn(1, n, seed=5).abs() + 3.3, histogram)
 
 
@@ -161,10 +160,11 @@ def refine_cases():
                                   linear=True)
     yield "newton_offset_vjp", Case(one(refine.newton_offset), (gradient, hessian),
                                     lambda bars, x: r_vjp.newton_offset_vjp(bars[0], *x))
-    yield "refined_value_vjp", Case(one(refine.refined_value), (cube, refine.newton_offset(gradient, hessian)),
-                                    lambda bars, x: r_vjp.refined_value_vjp(bars[0], *x))
-    yield "edge_margin_vjp", Case(one(lambda h: refine.edge_margin(h, 10.0)), (hessian,),
-                                  lambda bars, x: (r_vjp.edge_margin_vjp(bars[0], x[0], 10.0),))
+    yield "refined_value_vjp", Case(
+        one(refine.refined_value), (cube[..., 1, 1, 1], gradient, refine.newton_offset(gradient, hessian)),
+        lambda bars, x: r_vjp.refined_value_vjp(bars[0], *x[1:]))
+    yield "edge_test_vjp", Case(one(lambda h: refine.edge_test(h, 10.0)), (hessian,),
+                                  lambda bars, x: (r_vjp.edge_test_vjp(bars[0], x[0], 10.0),))
 
     def stage(values):
         flat = s.planes._replace(values=values)
@@ -198,7 +198,8 @@ def planes_cases():
         lambda bars, v: p_vjp.gradients_vjp(*bars, s.planes._replace(values=v[0]), layer, *v[1:]))
     octaves = [randn(2, 6, 9, 8), randn(2, 6, 4, 4)]
     yield "as_planes_vjp", Case(lambda *o: (planes.as_planes(list(o)).values,), tuple(octaves),
-                                lambda bars, o: tuple(p_vjp.as_planes_vjp(bars[0], [v.shape for v in o])), linear=True)
+                                lambda bars, o: tuple(p_vjp.as_planes_vjp(bars[0], planes.as_planes(list(o)))),
+                                linear=True)
 
 
 def polar_cases():

@@ -23,9 +23,8 @@ from diffsift.descriptor import describe_octave
 from diffsift.keypoints import SoftFeatures, SoftKeypoints
 from diffsift.orientation import angle_histogram, peak_angles
 from diffsift.pipeline import _SPARE, _candidates, _octaves, to_input_frame
-from diffsift.planes import Planes, as_planes
+from diffsift.planes import Planes
 from diffsift.refine import Refined, refine
-from diffsift.scalespace import Octave
 from diffsift.selection import distinct, strongest
 from diffsift.softness import Softness
 from diffsift.vjp.descriptor import describe_opencv_vjp, normalise_vjp
@@ -41,7 +40,6 @@ from pysift.params import SIFTParams
 class Forward(NamedTuple):
     """What the backward pass needs to know of the forward one."""
 
-    octaves: list[Octave]
     planes: Planes
     candidates: Tensor          # (B, K, 3) int64, the pixel each of the K refined points was found at
     refined: Refined            # (B, K)
@@ -77,17 +75,15 @@ def backward(images: Tensor, bar: SoftFeatures, params: SIFTParams = SIFTParams(
         levels_bar, keypoints_bar = describe_vjp(bar, forward, params, softness, mode)
         histogram_bar, refined_bar = keypoints_vjp(keypoints_bar, forward, params, softness)
         values_bar = detect_vjp(histogram_bar, refined_bar, forward, params, softness, mode)
-        shapes = [octave.levels.shape for octave in forward.octaves]
-        return 255 * build_scalespace_vjp(as_planes_vjp(levels_bar + values_bar, shapes), images, params)
+        return 255 * build_scalespace_vjp(as_planes_vjp(levels_bar + values_bar, forward.planes), images, params)
 
 
 def run_forward(images: Tensor, params: SIFTParams, softness: Softness, count: int, mode: str) -> Forward:
     """Steps 1 to 4 as in `find_keypoints`, keeping which candidate and which bin took which slot."""
-    octaves = _octaves(images, params, softness)
-    if not octaves:
+    planes = _octaves(images, params, softness)
+    if planes is None:
         raise ValueError(f"images of shape {tuple(images.shape)} hold no octave: use larger ones")
-    planes = as_planes([octave.levels for octave in octaves])
-    candidates, log_extremum = _candidates(octaves, planes, params, softness, _SPARE * count)
+    candidates, log_extremum = _candidates(planes, params, softness, _SPARE * count)
     refined = refine(planes, candidates, params, softness)
     cells = planes.start[refined.layer] + refined.row * planes.width[refined.layer] + refined.col
     log_weight = distinct(cells, log_extremum + refined.log_weight)
@@ -96,11 +92,13 @@ def run_forward(images: Tensor, params: SIFTParams, softness: Softness, count: i
     candidates = candidates.gather(1, chosen[..., None].expand(-1, -1, 3))
     histogram = angle_histogram(planes, refined.layer, *window_centre(refined, mode), refined.sigma, params, softness,
                                 mode=mode)
-    keypoints = to_input_frame(planes, refined, *peak_angles(histogram, params, softness), octaves[0].index)
+    octave = refined.layer // planes.per_octave + params.first_octave
+    keypoints = to_input_frame(octave, refined._replace(layer=planes.within(refined.layer)),
+                               *peak_angles(histogram, params, softness))
     slots = strongest(keypoints.log_weight, keypoints.response, count)
     if slots.shape[1] < count:
         raise ValueError(f"{count} slots, but only {slots.shape[1]} keypoints: ask for that many at most")
-    return Forward(octaves, planes, candidates, refined, histogram, slots, keypoints.take(slots))
+    return Forward(planes, candidates, refined, histogram, slots, keypoints.take(slots))
 
 
 def window_centre(refined: Refined, mode: str) -> tuple[Tensor, Tensor]:
@@ -140,7 +138,7 @@ def keypoints_vjp(bar: SoftKeypoints, forward: Forward, params: SIFTParams,
     """
     points, bins = forward.histogram.shape[1:]
     point = forward.slots // bins
-    pixel = torch.exp2(forward.refined.layer // forward.planes.per_octave + forward.octaves[0].index)
+    pixel = torch.exp2(forward.refined.layer // forward.planes.per_octave + params.first_octave)
 
     def gathered(column: Tensor) -> Tensor:
         return column.new_zeros((len(column), points)).scatter_add(1, point, column)

@@ -78,7 +78,7 @@ def gradients_vjp(dx_bar: Tensor, dy_bar: Tensor, planes: Planes, plane: Tensor,
     return read_vjp(square_bar, planes, plane[..., None, None], rows, cols), x_bar, y_bar
 
 
-def as_planes_vjp(values_bar: Tensor, shapes: list[torch.Size]) -> list[Tensor]:
-    """Adjoint of laying octaves end to end: cut (B, n) into tensors of these shapes."""
-    sizes = [shape[1:].numel() for shape in shapes]
-    return [part.view(shape) for part, shape in zip(values_bar.split(sizes, 1), shapes)]
+def as_planes_vjp(values_bar: Tensor, planes: Planes) -> list[Tensor]:
+    """Adjoint of laying octaves end to end: cut (B, n) into (B, S + 3, H, W) of each octave."""
+    whole = planes._replace(values=values_bar)
+    return [whole.levels(octave) for octave in range(len(planes.sizes))]

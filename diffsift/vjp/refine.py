@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from diffsift.refine import _FARTHEST, derivatives, edge_margin, newton_offset, refined_value
+from diffsift.refine import _FARTHEST, derivatives, edge_test, newton_offset, refined_value
 from diffsift.softness import Softness
 from diffsift.vjp.relax import log_gate_vjp
 from pysift.params import SIFTParams
@@ -62,20 +62,17 @@ def newton_offset_vjp(offset_bar: Tensor, gradient: Tensor, hessian: Tensor) -> 
     return gradient_bar, torch.stack(hessian_bar, -1)
 
 
-def refined_value_vjp(value_bar: Tensor, cube: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
-    """Of v = D + ½ g·δ:   D̄ = v̄,  ḡ = ½ v̄ δ,  δ̄ = ½ v̄ g.   Returns cube̅ (…, 3, 3, 3) and δ̄ (…, 3).
+def refined_value_vjp(value_bar: Tensor, gradient: Tensor, offset: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of v = D/255 + ½ g·δ:   D̄ = v̄/255,  ḡ = ½ v̄ δ,  δ̄ = ½ v̄ g;   (…) → (…), (…, 3), (…, 3).
 
     Sent on through `newton_offset_vjp`, δ̄ adds ½ v̄ δ to ḡ and gives H̄ = ½ v̄ δδᵀ: no inverse is left, because v is
     stationary in δ.  Singular nowhere.
     """
-    gradient, hessian = derivatives(cube)
-    gradient_bar = value_bar[..., None] * offset / 2
-    cube_bar = derivatives_vjp(gradient_bar, torch.zeros_like(hessian))
-    cube_bar[..., 1, 1, 1] += value_bar / 255
-    return cube_bar, value_bar[..., None] * gradient / 2
+    half = value_bar[..., None] / 2
+    return value_bar / 255, half * offset, half * gradient
 
 
-def edge_margin_vjp(margin_bar: Tensor, hessian: Tensor, r: float) -> Tensor:
+def edge_test_vjp(margin_bar: Tensor, hessian: Tensor, r: float) -> Tensor:
     """Of e = E/q,  E = det − κ·tr²,  q = xx² + yy² + 2xy²,  κ = r/(r + 1)²:   (…) → (…, 6).
 
         Ē = ē/q,  q̄ = −e·ē/q,     xx̄ = Ē (yy − 2κ·tr) + 2xx·q̄,   yȳ = Ē (xx − 2κ·tr) + 2yy·q̄,   xȳ = −2xy·Ē + 4xy·q̄
@@ -86,7 +83,7 @@ def edge_margin_vjp(margin_bar: Tensor, hessian: Tensor, r: float) -> Tensor:
     square = xx * xx + yy * yy + 2 * xy * xy
     twice = 2 * r / ((r + 1) * (r + 1)) * (xx + yy)
     excess_bar = margin_bar / torch.where(square > 0, square, 1.0)
-    square_bar = -edge_margin(hessian, r) * excess_bar
+    square_bar = -edge_test(hessian, r) * excess_bar
     xx_bar = excess_bar * (yy - twice) + 2 * xx * square_bar
     yy_bar = excess_bar * (xx - twice) + 2 * yy * square_bar
     xy_bar = 4 * xy * square_bar - 2 * xy * excess_bar
@@ -109,10 +106,11 @@ def refine_vjp(bar: RefinedBar, cube: Tensor, sigma: Tensor, params: SIFTParams 
     gradient, hessian = derivatives(cube)
     free = newton_offset(gradient, hessian)
     offset = free.clamp(-_FARTHEST, _FARTHEST)
-    value = refined_value(cube, offset)
+    value = refined_value(cube[..., 1, 1, 1], gradient, offset)
     strength_bar = log_gate_vjp(bar.log_weight, value.abs() * layers - params.contrast_threshold,
                                 100 * softness.contrast)
-    cube_bar, offset_bar = refined_value_vjp(torch.sign(value) * (bar.response + layers * strength_bar), cube, offset)
+    value_bar = torch.sign(value) * (bar.response + layers * strength_bar)
+    centre_bar, value_gradient_bar, offset_bar = refined_value_vjp(value_bar, gradient, offset)
     largest = offset.abs().amax(-1, keepdim=True)
     settle_bar = log_gate_vjp(bar.log_weight, params.accept_offset - largest.squeeze(-1), softness.settle)
     which = (offset.abs() == largest).to(offset.dtype)
@@ -120,6 +118,8 @@ def refine_vjp(bar: RefinedBar, cube: Tensor, sigma: Tensor, params: SIFTParams 
     offset_bar = offset_bar - which * torch.sign(offset) * settle_bar[..., None]
     offset_bar = offset_bar + torch.stack([bar.dx, bar.dy, bar.ds + bar.sigma * sigma * math.log(2) / layers], -1)
     gradient_bar, hessian_bar = newton_offset_vjp(offset_bar * (free.abs() <= _FARTHEST), gradient, hessian)
-    edge_bar = log_gate_vjp(bar.log_weight, edge_margin(hessian, params.edge_threshold), softness.edge)
-    hessian_bar = hessian_bar + edge_margin_vjp(edge_bar, hessian, params.edge_threshold)
-    return cube_bar + derivatives_vjp(gradient_bar, hessian_bar)
+    edge_bar = log_gate_vjp(bar.log_weight, edge_test(hessian, params.edge_threshold), softness.edge)
+    hessian_bar = hessian_bar + edge_test_vjp(edge_bar, hessian, params.edge_threshold)
+    cube_bar = derivatives_vjp(gradient_bar + value_gradient_bar, hessian_bar)
+    cube_bar[..., 1, 1, 1] += centre_bar
+    return cube_bar
