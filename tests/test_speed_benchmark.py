@@ -161,6 +161,7 @@ def fake(name, seconds, called):
 
 def test_a_slow_peer_is_left_out_with_a_reason_and_not_even_tried_on_a_larger_image(monkeypatch):
     monkeypatch.setattr(speed, "once", lambda call: (call.seconds, 0))
+    monkeypatch.setattr(speed, "_PATIENCE", 20.0)
     called = []
     peers = [fake("cv2", 1e-4, called), fake("pysift", 1e-4, called), fake("snail", 0.03, called)]
     expected = dict.fromkeys(("cv2", "pysift", "snail"), 0.0)
