@@ -134,22 +134,22 @@ def bspline(t: Tensor) -> Tensor:
         ⅔ − t² + |t|³/2  for |t| ≤ 1,   (2 − |t|)³/6  for 1 ≤ |t| ≤ 2
 
     >>> bspline(torch.tensor([-1.5, -0.5, 0.5, 1.5])).sum()
-    tensor(1.0000)
+    tensor(1.)
     """
-    a = t.abs()
-    outer, inner = (2 - a).clamp(min=0), (1 - a).clamp(min=0)
-    return (outer * outer * outer - 4 * inner * inner * inner) / 6
+    a, near = t.abs(), t.clamp(-1, 1)
+    outer = (2 - a).clamp(min=0)                        # t² and not |t|², whose second derivative torch takes as 0 at 0
+    return torch.where(a < 1, 2 / 3 - near * near + near * near * near.abs() / 2, outer * outer * outer / 6)
 
 
 def bspline_slope(t: Tensor) -> Tensor:
     """First derivative of `bspline`, C¹.
 
-    >>> bspline_slope(torch.tensor([-1.0, 0.0, 1.0]))
-    tensor([ 0.5000,  0.0000, -0.5000])
+    >>> bspline_slope(torch.tensor([-1.0, 0.5, 1.0]))
+    tensor([ 0.5000, -0.6250, -0.5000])
     """
-    a = t.abs()
-    outer, inner = (2 - a).clamp(min=0), (1 - a).clamp(min=0)
-    return torch.sign(t) * (4 * inner * inner - outer * outer) / 2
+    a, near = t.abs(), t.clamp(-1, 1)
+    outer = (2 - a).clamp(min=0)
+    return torch.where(a < 1, near * (1.5 * near.abs() - 2), -torch.sign(t) * outer * outer / 2)
 
 
 def soft_length(length: Tensor, floor: float) -> Tensor:

@@ -112,6 +112,15 @@ def test_the_slope_is_the_derivative_of_the_spline():
     torch.testing.assert_close(slope, relax.bspline_slope(VECTOR))
 
 
+def test_the_spline_is_bent_by_minus_two_at_its_middle_and_so_is_its_slope():
+    """B'' = 3|t| − 2 within |t| < 1, at t = 0 too, where a sampled window on whole pixels reads it."""
+    t = numbers(-0.5, 0, 0.5).requires_grad_()
+    (slope,) = torch.autograd.grad(relax.bspline(t).sum(), t, create_graph=True)
+    for first in (slope, relax.bspline_slope(t)):
+        (bend,) = torch.autograd.grad(first.sum(), t, retain_graph=True)
+        torch.testing.assert_close(bend, numbers(-0.5, -2, -0.5))
+
+
 @given(st.floats(-5, 5), st.floats(0, 1e-3))
 def test_the_soft_length_falls_short_by_at_most_its_floor(length, floor):
     soft = relax.soft_length(numbers(abs(length)), floor)
