@@ -5,11 +5,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from numba import njit
 
 import oracle
 import pysift
 from pysift.descriptor import describe_octave, normalise
+from pysift.kernels import njit
 from pysift.kernels.arithmetic import atan2_degrees, exp_table, fma, magnitude, round_half_even
 from pysift.kernels.descriptor import _fold, _share, _turn
 from pysift.kernels.samples import reach_of, sample
@@ -154,7 +154,7 @@ def test_flat_patch_gives_zeros(grey, x, y, sigma, angle):
         assert not normalise(raw, p).any()
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def sample_each(level, frame, turn, grid, samples):
     """Gather what `sample` does, one pixel of the square after the other, and ask each whether it is in the grid."""
     d, _, cell_width, exponent, _ = grid
@@ -177,7 +177,7 @@ def sample_each(level, frame, turn, grid, samples):
     return count
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def describe_plainly(level, frame, grid, samples, histogram, out):
     """Describe one keypoint, one sample after the other: `histogram` is of zeros."""
     d, n, _, _, lanes = grid
