@@ -19,6 +19,8 @@ TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in PAT
 TABLE = {
     "pysift":   ({"numpy", "numba", "PIL", "pysift"}, {"matplotlib", "cv2", "tqdm"}),
     "diffsift": ({"numpy", "torch", "diffsift", "pysift.params", "pysift.keypoints"}, {"matplotlib"}),
+    "diffsift.apps": ({"numpy", "torch", "diffsift", "pysift.params", "pysift.keypoints"},
+                      {"matplotlib", "cv2", "pysift"}),
     "cnn":      ({"numpy", "torch", "PIL", "cnn"}, {"matplotlib", "tqdm"}),
     "cnn.tape": ({"numpy", "numba", "cnn.tape"}, set()),
 }
