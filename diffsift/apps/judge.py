@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pysift.keypoints import Keypoints
 from pysift.params import SIFTParams
 
 
@@ -71,3 +72,18 @@ def shifts(before: np.ndarray, after: np.ndarray, px: float = 2.0, octaves: floa
     nearest = far.argmin(1)
     rows = np.arange(len(before))
     return np.where((far[rows, nearest] <= px)[:, None], step[rows, nearest], np.nan)
+
+
+def cv2_describe(grey: np.ndarray, frames: np.ndarray, params: SIFTParams = SIFTParams()) -> np.ndarray:
+    """Descriptors (N, 128) float32 by cv2.SIFT of given frames (N, 4).
+
+    >>> cv2_describe(np.zeros((40, 40), np.uint8), np.array([[20, 20, 2, 0]])).shape
+    (1, 128)
+    """
+    import cv2
+
+    from pysift.convert import to_cv2
+    engine = cv2.SIFT_create(sigma=params.sigma, enable_precise_upscale=params.precise_upscale)
+    keypoints, descriptors = engine.compute(grey, to_cv2(Keypoints.at(*frames.T, params=params)))
+    assert len(keypoints) == len(frames)
+    return descriptors
