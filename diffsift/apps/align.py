@@ -6,8 +6,8 @@ d_k are the descriptors of the keypoints of the first crop; W_w carries their fr
 smooth descriptor has derivatives in all four of x, y, σ and θ.  Levenberg–Marquardt on w = (shift x, shift y,
 turn, log zoom): JᵀJ + λ·diag from one forward-mode derivative a parameter.
 
-Lucas–Kanade, forward additive [Baker & Matthews 2004]: Σ_p (I(W_w(p)) − T(p))², the same w and the same damping, on
-grey levels, from a blur of 4 px to one of 1.
+Lucas–Kanade, forward additive [Baker & Matthews 2004]: Σ_p (a·I(W_w(p)) + b − T(p))², the same w and the same damping,
+on grey levels, from a blur of 4 px to one of 1; the gain a and the offset b that fit best are taken at every w.
 """
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def add_arguments(parser) -> None:
     parser.add_argument("--size", type=int, default=128, help="side of the crops [px] (default %(default)s)")
     parser.add_argument("--keypoints", type=int, default=40, help="largest ones used (default %(default)s)")
     parser.add_argument("--trials", type=int, default=10, help="for each distance (default %(default)s)")
-    parser.add_argument("--offsets", type=float, nargs="+", default=[1, 2, 4, 6, 8, 12, 16],
-                        help="how far the start is off [px] (default 1 2 4 6 8 12 16)")
+    parser.add_argument("--offsets", type=float, nargs="+", default=[1, 2, 4, 8, 12, 16, 24],
+                        help="how far the start is off [px] (default 1 2 4 8 12 16 24)")
     parser.add_argument("--turn", type=float, default=8, help="largest turn of the truth [degrees]")
 
 
@@ -97,9 +97,13 @@ def by_pixels(image: Tensor, template: Tensor, middle: float, margin: int):
     inner = torch.arange(margin, template.shape[2] - margin, dtype=template.dtype)
     y, x = torch.meshgrid(inner, inner, indexing="ij")
     wanted = template[0, 0, margin:-margin, margin:-margin]
+    wanted = wanted - wanted.mean()
 
     def residuals(w: Tensor) -> Tensor:
-        return (sample(image, *carry(w, x, y, middle)) - wanted).flatten()
+        seen = sample(image, *carry(w, x, y, middle))
+        seen = seen - seen.mean()
+        gain = (seen * wanted).sum() / seen.square().sum()
+        return (gain * seen - wanted).flatten()
     return residuals
 
 

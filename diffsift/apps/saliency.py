@@ -149,7 +149,9 @@ def _blurred(image: Tensor) -> Tensor:
 
 def _figure(image: Tensor, keypoints: SoftKeypoints, partners: Tensor, curves: dict, judged: dict):
     canvas, ((first, second, third, fourth),) = report.figure(4, width=15, height=3.9)
-    k = int(keypoints.sigma[0].argmax())
+    side = image.shape[3] - 1
+    inside = torch.stack([keypoints.x, side - keypoints.x, keypoints.y, side - keypoints.y]).amin(0)[0]
+    k = int(torch.minimum(keypoints.sigma[0], inside / _REACH).argmax())               # large, and not cut off
     one = keypoints.take(torch.tensor([[k]]))
     x, y, reach = float(one.x), float(one.y), _REACH * float(one.sigma)
     maps = (image[0, 0], descriptor_saliency(image, one), match_saliency(image, one, partners[k]).abs())
@@ -162,6 +164,7 @@ def _figure(image: Tensor, keypoints: SoftKeypoints, partners: Tensor, curves: d
         share = 100 * np.array(_SHARES)
         fourth.plot(share, np.mean(rows, 0), "o-", color=colour, label=name)
         fourth.plot(share, np.mean(judged[name], 0), "s--", color=colour, ms=3, alpha=0.6, label=f"{name}, by cv2")
-    fourth.set(xlabel="pixels deleted [%]", ylabel="distance to the partner", title="deletion test")
-    fourth.legend(fontsize=7)
+    fourth.set(xlabel="pixels deleted [%]", ylabel="distance to the partner", title="deletion test",
+               ylim=(0, 1.4 * max(np.mean(rows, 0).max() for rows in curves.values())))
+    fourth.legend(fontsize=7, loc="upper left", ncols=2)
     return canvas
