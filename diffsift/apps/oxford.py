@@ -133,7 +133,7 @@ def draw(ax, trained: dict) -> None:
     for i, name in enumerate(trained["sequences"]):
         values = [row["ap"] for row in trained["rows"] if row["left_out"] == name]
         ax.plot([i - 0.15], [trained["default"][name]["ap"]], "s", color="grey", label=None if i else "defaults")
-        ax.plot(np.full(len(values), i + 0.15), values, ".", color="tab:blue", label=None if i else "learned, each seed")
+        ax.plot(np.full(len(values), i + 0.15), values, ".", color="tab:blue", label=None if i else "learned")
     mean, half = (trained["gain"]["ap"][key] for key in ("mean", "half_width"))
     ax.set(xticks=range(len(trained["sequences"])), xticklabels=trained["sequences"], ylabel="average precision",
            title=f"left out: gain {mean:+.4f} ± {half:.4f}")
