@@ -56,7 +56,7 @@ def test_no_keypoint_reads_further_than_its_reach():
     features, _ = found()
     image = scene().clone().requires_grad_()
     octave, cells = cells_of(features)
-    k = int(features.sigma[0].argmin())
+    k = int(torch.where(octave[0] == -1, features.sigma[0], 0).argmax())
     place = positions(image, octave, cells, int(octave[0, k]))[0, k]
     seen = torch.autograd.grad(place[0], image)[0][0, 0].nonzero()
     far = (seen - place.detach().flip(0)).abs().max()
@@ -186,8 +186,9 @@ def test_a_crop_two_pixels_off_finds_home():
         assert end[:2].abs().max() < 0.05 and end[2:].abs().max() < 0.005
 
 
-def test_planted_sigma_and_clip_are_recovered_to_one_percent_and_the_threshold_within_its_gap():
-    image = scene(96)
+def test_planted_sigma_and_clip_are_recovered_to_one_percent_and_the_threshold_within_its_gap(monkeypatch):
+    monkeypatch.setattr(learn, "_FEW", 8)
+    image = scene()
     planted = {"sigma": 1.75, "contrast_threshold": 0.03, "desc_clip": 0.24}
     seen = [learn.plant(image, planted)]
     got = learn.recover([image], seen)
@@ -227,7 +228,7 @@ def test_inverted_image_has_the_descriptors_and_looks_more_like_the_truth_than_a
 def test_ssim_sees_structure_and_not_only_error():
     image = scene()
     assert invert.ssim(image, image) == pytest.approx(1)
-    assert invert.ssim(image, image + 0.05) > 0.9 > invert.ssim(image, image.flip(3)) + 0.3
+    assert invert.ssim(image, image + 0.05) > 0.8 > invert.ssim(image, image.flip(3)) + 0.3
 
 
 def test_a_report_is_written_whole_or_not_at_all(tmp_path):
