@@ -23,7 +23,7 @@ from torch import Tensor
 from diffsift.module import SIFT
 from pysift.params import SIFTParams
 
-LEARN = ("sigma", "ori_sigma", "cell_width", "desc_sigma", "desc_clip")
+LEARN = ("ori_sigma", "cell_width", "desc_sigma", "desc_clip")       # not sigma: the places stay those of the defaults
 _TRAIN, _TEST = 160, 400            # longest side [px]
 _SLOTS, _NEAR, _TEMPERATURE = 64, 3.0, 0.1
 _STEPS, _RATE = 40, 0.01            # at most; of Adam, relative to the value it began with
