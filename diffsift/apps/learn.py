@@ -78,7 +78,10 @@ def plant(image: Tensor, constants: dict) -> tuple[SoftKeypoints, Tensor]:
 
 def recover(images: list[Tensor], seen: list[tuple[SoftKeypoints, Tensor]]) -> dict:
     """Constants from what the hard SIFT has found in images, beginning at the defaults."""
-    params = SIFTParams()
+    known = [i for i, (keypoints, _) in enumerate(seen) if keypoints.x.shape[1]]
+    if not known:
+        raise ValueError("no image has a keypoint to learn from: choose a larger --size or another --image")
+    images, seen, params = [images[i] for i in known], [seen[i] for i in known], SIFTParams()
     few = [(keypoints.take(torch.arange(0, keypoints.x.shape[1], max(1, keypoints.x.shape[1] // _FEW))[None]),
             descriptors[::max(1, len(descriptors) // _FEW)]) for keypoints, descriptors in seen]
     for _ in range(_ROUNDS):
