@@ -21,15 +21,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from diffsift.apps.uncertainty import covariance
     from diffsift.keypoints import SoftFeatures, SoftKeypoints
     from diffsift.module import SIFT
     from diffsift.pipeline import describe, detect, sift
     from diffsift.softness import Softness
 
 _HOMES = {"Softness": "softness", "SoftFeatures": "keypoints", "SoftKeypoints": "keypoints", "sift": "pipeline",
-          "detect": "pipeline", "describe": "pipeline", "SIFT": "module"}
+          "detect": "pipeline", "describe": "pipeline", "SIFT": "module", "covariance": "apps.uncertainty"}
 
-__all__ = ["SIFT", "Softness", "SoftFeatures", "SoftKeypoints", "sift", "detect", "describe"]
+__all__ = ["SIFT", "Softness", "SoftFeatures", "SoftKeypoints", "sift", "detect", "describe", "covariance"]
 
 
 def __getattr__(name: str):

@@ -1,7 +1,4 @@
-"""`python -m diffsift` runs the applications of `diffsift/apps`.
-
-imports: cli
-"""
+"""`python -m diffsift` runs the applications of `diffsift/apps`."""
 import sys
 
 from diffsift.cli import main

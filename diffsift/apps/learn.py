@@ -4,7 +4,8 @@ Planted: the hard SIFT (pysift, which is cv2's to the bit) runs with constants t
 and descriptors alone are recovered
 
     σ₀, clip    min Σ_k ‖d_k(σ₀, clip) − d_k‖², the soft descriptor in the frames given; Levenberg–Marquardt
-    C           min Σ_k cross entropy of w_k(C) with "the list has it"; Adam, ever sharper
+    C           min Σ_k |w_k(C) − [the list has it]|; Adam, ever sharper; bounded, for a few keypoints are in one
+                list and not in the other for reasons of their own
 
 The shape of the kernels is fixed while σ₀ moves, so everything is begun anew from where it ended, three times.  C is
 known no better than the gap between the weakest keypoint kept and the strongest dropped.
@@ -77,14 +78,17 @@ def plant(image: Tensor, constants: dict) -> tuple[SoftKeypoints, Tensor]:
 
 def recover(images: list[Tensor], seen: list[tuple[SoftKeypoints, Tensor]]) -> dict:
     """Constants from what the hard SIFT has found in images, beginning at the defaults."""
-    params = SIFTParams()
+    known = [i for i, (keypoints, _) in enumerate(seen) if keypoints.x.shape[1]]
+    if not known:
+        raise ValueError("no image has a keypoint to learn from: choose a larger --size or another --image")
+    images, seen, params = [images[i] for i in known], [seen[i] for i in known], SIFTParams()
     few = [(keypoints.take(torch.arange(0, keypoints.x.shape[1], max(1, keypoints.x.shape[1] // _FEW))[None]),
             descriptors[::max(1, len(descriptors) // _FEW)]) for keypoints, descriptors in seen]
     for _ in range(_ROUNDS):
         start = torch.tensor([params.sigma, params.desc_clip], dtype=torch.float64).log()
         sigma, clip = descend(descriptor_residuals(images, few, params), start, 5).exp().tolist()
         params = params.replace(sigma=sigma, desc_clip=clip)
-    for sharpness in (100, 1000, 1e4):
+    for sharpness in (10, 100, 1000, 1e4):
         params = params.replace(contrast_threshold=threshold(images, seen, params, sharpness))
     return {name: getattr(params, name) for name in FIELDS}
 
@@ -114,8 +118,8 @@ def threshold(images: list[Tensor], seen: list, params: SIFTParams, sharpness: f
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps, 1e-5)
     for _ in range(steps):
         adam.zero_grad()
-        kept, dropped = (log_gate(sign * (margin - log_c.exp()), 100 * sharpness) for sign in (1, -1))
-        (-label * kept - (1 - label) * dropped).mean().backward()
+        weight = log_gate(margin - log_c.exp(), 100 * sharpness).exp()
+        (weight - label).abs().mean().backward()
         adam.step()
         schedule.step()
     return log_c.exp().item()

@@ -71,7 +71,7 @@ def covariance(image: Tensor, features: SoftFeatures | SoftKeypoints, noise_std:
                 window = [row[b, 0, max(y - far, 0):y + far + 1, max(x - far, 0):x + far + 1].flatten()
                           for row in rows]
                 jacobian = torch.stack(window)
-                found[b, k] = jacobian @ jacobian.T
+                found[b, k] = (jacobian[:, None] * jacobian).sum(-1)
     return found
 
 
