@@ -2,11 +2,12 @@
 
     for 1 and 2 threads     a fresh process, since some fix their threads at the first call
       beside peers            each size: everybody once, unmeasured; then cv2, pysift, peers, cv2, pysift, peers, …
-      as installed,           each size: cv2, pysift, cv2, pysift, …, of all, of detection, and of description alone;
-      kept, huge pages        a process for each way to hand out memory (benchmarks.timing.REGIMES)
+      as installed,           cv2, pysift, cv2, pysift, …, of all, of detection, and of description alone; a process
+      kept, huge pages        for each size and each way to hand out memory (benchmarks.timing.REGIMES)
 
 A ratio is cv2's median over another's: above 1 is faster than cv2.  `ratio` is that of a process which has nothing
-but cv2 and pysift in it, as installed; `conservative` holds the same pysift against the fastest cv2 of all
+but cv2 and pysift in it, as installed, and has seen no other size: what a larger image leaves to the allocator
+serves cv2 in a later, smaller one; `conservative` holds the same pysift against the fastest cv2 of all
 processes, so that no part of it is cv2 waiting for fresh pages.  cv2 runs with IPP as the wheel sets it.  Everybody
 runs with the defaults of benchmarks.peers, pysift as SIFTParams.opencv(), which finds cv2's keypoints.  A peer has
 at least 3 rounds; where one call takes more than 5 s, or would by the pixels of the size before, it is left out,
@@ -46,7 +47,7 @@ def run(*, quick: bool = False, data: str | None = None) -> dict[str, dict[int, 
     rows = []
     for threads in (1, 2):
         peers = in_fresh_process({}, race_of_all, threads, sizes, quick)
-        pairs = {name: in_fresh_process(environment, race_of_two, threads, sizes, quick)
+        pairs = {name: [in_fresh_process(environment, race_of_two, threads, size, quick) for size in sizes]
                  for name, environment in regimes.items()}
         rows += [join(peers[i], {name: of_size[i] for name, of_size in pairs.items()}) for i in range(len(sizes))]
     rows.sort(key=lambda row: SIZES.index(tuple(map(int, row["image"].split(" × ")))))
@@ -86,21 +87,17 @@ def race_of_all(threads: int, sizes: tuple, quick: bool) -> list[dict]:
     return rows
 
 
-def race_of_two(threads: int, sizes: tuple, quick: bool) -> list[dict[str, dict]]:
-    """Time cv2 and pysift on each size: {"all", "detect", "describe"} → seconds and faults."""
-    peers = pair()
+def race_of_two(threads: int, size: tuple[int, int], quick: bool) -> dict[str, dict]:
+    """Time cv2 and pysift on a picture of (width, height): {"all", "detect", "describe"} → seconds and faults."""
+    peers, grey, row = pair(), sized(*reversed(size)), {}
     for peer in peers:
         peer.set_threads(threads)
-    rows = []
-    for width, height in sizes:
-        grey, row = sized(height, width), {}
-        for name in ("all", "detect", "describe"):
-            calls = {peer.name: (peer.prepare if name == "all" else getattr(peer, name))(grey) for peer in peers}
-            first = [once(call)[0] for call in calls.values()]                  # compiled and warm
-            row[name] = _raw(alternate(calls, _rounds(max(first), quick, 7)))
-            row[name]["processors"] = processors()
-        rows.append(row)
-    return rows
+    for name in ("all", "detect", "describe"):
+        calls = {peer.name: (peer.prepare if name == "all" else getattr(peer, name))(grey) for peer in peers}
+        first = [once(call)[0] for call in calls.values()]                      # compiled and warm
+        row[name] = _raw(alternate(calls, _rounds(max(first), quick, 7)))
+        row[name]["processors"] = processors()
+    return row
 
 
 def race(grey, peers: list[Peer], expected: dict[str, float], quick: bool) -> dict:

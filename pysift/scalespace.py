@@ -9,11 +9,10 @@ D_i = L_{i+1} − L_i are taken where they are needed and not stored.  Grey leve
 float32 throughout, as in cv2, and each sum is taken in cv2's order with cv2's fused multiply-adds
 (docs/deviations.md, 8), so that every pixel is equal to the bit.
 
-imports: params, threads, kernels.blur, kernels.upsample          Reads  image.grey_levels
+imports: params, threads, workspace, kernels.blur, kernels.upsample         Reads  image.grey_levels
 """
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,11 +25,10 @@ from pysift.kernels.blur import blur_rows, empty_blocks
 from pysift.kernels.upsample import double_rows
 from pysift.params import SIFTParams
 from pysift.threads import get_num_threads, over
+from pysift.workspace import borrowed
 
 Visit = Callable[[np.ndarray, int, int], object]
 
-_KEPT = 256 << 20                                   # bytes
-_spare: deque[np.ndarray] = deque(maxlen=1)         # the buffer of the last call, if it is free
 _ROWS = 64                                          # of a level at a time, or more where they are short
 _GRAIN = 1 << 15                                    # pixels that are worth a call or a thread
 _ALONE = np.ones(1, np.float32)                     # the kernel along one pixel, which is its own blur
@@ -75,27 +73,14 @@ def borrowed_scalespace(grey: np.ndarray, params: SIFTParams = SIFTParams(),
                         visit: Visit | None = None) -> Iterator[list[Octave]]:
     """Lend the scale space of an image for the length of a `with` block; its memory serves the next call too.
 
-    Fresh memory comes from the system page by page, which takes as long as the blurs that fill it.  One buffer is
-    kept, of at most 256 MiB.
-
     `visit(levels, first, last)` is called on rows first … last − 1 of an octave as soon as they and the rows next to
     them stand in all levels, while the cache still holds them; `Octave.seen` lists what it returned.
 
     >>> with borrowed_scalespace(np.zeros((20, 30), np.float32)) as octaves: len(octaves)
     4
     """
-    needed = _n_values(grey, params)
-    try:
-        memory = _spare.pop()                               # atomic: two threads never get the same
-    except IndexError:
-        memory = np.empty(0, np.float32)
-    if memory.size < needed:
-        memory = _empty(needed)
-    try:
+    with borrowed(_n_values(grey, params)) as memory:
         yield _build(grey, params, memory, visit)
-    finally:
-        if memory.nbytes <= _KEPT:
-            _spare.append(memory)
 
 
 def _sizes(grey: np.ndarray, params: SIFTParams) -> list[tuple[int, int]]:      # height and width of every octave

@@ -34,7 +34,7 @@ LAYERS = (
     {"kernels.samples"},
     {"kernels.blur", "kernels.upsample", "kernels.orientation", "kernels.descriptor"},
     {"params"},
-    {"keypoints", "threads", "fetch"},
+    {"keypoints", "threads", "workspace", "fetch"},
     {"load"},
     {"image", "scalespace", "extrema", "refine", "orientation", "descriptor", "selection", "matching"},
     {"pipeline", "convert", "photos"},

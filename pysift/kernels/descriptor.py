@@ -49,11 +49,12 @@ def describe_each(levels, layer, frames, grid, order, out, first, last):
     histograms = whole_lines(cells * _TOGETHER * pitch).reshape(cells, _TOGETHER, pitch)
     for start in range(first, last, _TOGETHER):
         together = order[start:min(start + _TOGETHER, last)]
-        for i in order[start + _TOGETHER:min(start + 2 * _TOGETHER, last)]:
-            announce(levels[layer[i]], round_half_even(frames[i, 0]), round_half_even(frames[i, 1]),
-                     reach_of(frames[i, 2], grid, h, w))
         votes[:], histograms[:] = 0, 0
         for k, i in enumerate(together):
+            if start + _TOGETHER + k < last:
+                after = order[start + _TOGETHER + k]
+                announce(levels[layer[after]], round_half_even(frames[after, 0]), round_half_even(frames[after, 1]),
+                         reach_of(frames[after, 2], grid, h, w))
             turns[k] = _turn(frames[i, 3])
             count = sample(levels[layer[i]], frames[i], turns[k], grid, samples[k])
             votes[k] = _unfused(count, grid), count

@@ -42,10 +42,10 @@ def vote_each(levels, cells, sigma, window, histograms, first, last):
     for start in range(first, last, _TOGETHER):
         votes[:], sums[:] = 0, 0
         together = min(_TOGETHER, last - start)
-        for k in range(start + _TOGETHER, min(start + 2 * _TOGETHER, last)):
-            layer, row, col = cells[k]
-            announce(levels[layer], col, row, round_half_even(window[2] * sigma[k]))
         for k in range(together):
+            if start + _TOGETHER + k < last:
+                layer, row, col = cells[start + _TOGETHER + k]
+                announce(levels[layer], col, row, round_half_even(window[2] * sigma[start + _TOGETHER + k]))
             layer, row, col = cells[start + k]
             count = _sample(levels[layer], col, row, sigma[start + k], window, samples[k])
             _weigh(samples[k], count, window[0], bins[k])
