@@ -138,7 +138,8 @@ def select(keypoints: Keypoints, params: SIFTParams, mask: np.ndarray | None) ->
 
 def describe_on(octaves: list[Octave], keypoints: Keypoints, params: SIFTParams) -> np.ndarray:
     """Step 5 on the octave and layer that each keypoint names."""
-    raw = np.zeros((len(keypoints), params.n_cells**2 * params.n_desc_bins), np.float32)
+    kind = np.uint8 if params.descriptor == "uint8" else np.float32
+    descriptors = np.empty((len(keypoints), params.n_cells**2 * params.n_desc_bins), kind)
     by_index = {octave.index: octave for octave in octaves}
     for o in np.unique(keypoints.octave):
         rows = np.flatnonzero(keypoints.octave == o)
@@ -149,9 +150,9 @@ def describe_on(octaves: list[Octave], keypoints: Keypoints, params: SIFTParams)
                              "this image, or place them with Keypoints.at and a smaller sigma")
         pixel = np.float32(2.0**-o)
         angle = np.rad2deg(np.nan_to_num(k.theta)).astype(np.float32)
-        raw[rows] = describe_octave(by_index[o].levels, k.layer, k.x * pixel, k.y * pixel, k.sigma * pixel,
-                                    angle, params)
-    return normalise(raw, params)
+        raw = describe_octave(by_index[o].levels, k.layer, k.x * pixel, k.y * pixel, k.sigma * pixel, angle, params)
+        descriptors[rows] = normalise(raw, params)
+    return descriptors
 
 
 def peak_bytes(height: int, width: int, params: SIFTParams = SIFTParams()) -> int:

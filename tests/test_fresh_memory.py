@@ -13,8 +13,9 @@ from pysift.kernels.blur import empty_blocks
 from pysift.orientation import angle_histogram, assign_orientations
 from pysift.params import SIFTParams
 from pysift.pipeline import peak_bytes, sift
-from pysift.scalespace import _spare, build_scalespace, gaussian_kernel
+from pysift.scalespace import build_scalespace, gaussian_kernel
 from pysift.threads import get_num_threads, set_num_threads
+from pysift.workspace import borrowed
 from strategies import noise, photo
 
 M_PERTURB = -6                                     # of glibc's malloc.h: fill memory with the complement of a byte
@@ -22,9 +23,10 @@ FILLS = (0xFF, 0x7E, 0xFE, 0x80, 0x3C)             # four of one are, in float32
 needs_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc fills fresh memory on request")
 
 
-def each_step():
-    """Run every step on few and on many keypoints, every one in memory of its own; return all results."""
-    _spare.clear()
+def each_step(fill=0):
+    """Run every step on few and on many keypoints; the scale space's memory is filled with a byte.  Returns all."""
+    with borrowed(1 << 20) as values:
+        values.view(np.uint8)[:] = fill
     level, rng = noise(7, (40, 50)), np.random.default_rng(8)
     few = [describe_octave(level[None], np.zeros(n, int), *rng.uniform(2, 38, (2, n)), np.linspace(1, 3, n),
                            rng.uniform(0, 360, n), SIFTParams(n_desc_bins=bins))
@@ -47,7 +49,7 @@ def test_no_step_reads_memory_that_it_did_not_write(fill):
     def again():
         assert ctypes.CDLL(None).mallopt(M_PERTURB, fill ^ 0xFF) == 1
         assert (np.full(10**6, 5.0).astype(np.float32) == 5).all()
-        for ours, theirs in zip(each_step(), expected, strict=True):
+        for ours, theirs in zip(each_step(fill), expected, strict=True):
             np.testing.assert_array_equal(ours, theirs)
 
     before = get_num_threads()

@@ -1,6 +1,6 @@
-"""Doubling of step 1: linear interpolation along x, then along y, two rows at a time.
+"""Doubling of step 1: linear interpolation along x, then along y, two rows at a time; and halving.
 
-The formulas stand in scalespace.upsample.
+The formulas stand in scalespace.upsample and scalespace.downsample.
 
 imports: kernels, kernels.arithmetic, kernels.lanes, kernels.memory
 """
@@ -64,3 +64,17 @@ def _mix(a, b, of_a, of_b, out):
     compiled_apart()
     for x in range(len(out)):
         out[x] = a[x] * of_a + b[x] * of_b
+
+
+@njit(nogil=True)
+def halve_rows(image, out, first, last):
+    """out[y, x] = image[2y, 2x] for rows first … last − 1 of `out`."""
+    for y in range(first, last):
+        _halve(image[2 * y], out[y])
+
+
+@njit()
+def _halve(row, out):
+    compiled_apart()
+    for x in range(len(out)):
+        out[x] = row[2 * x]
