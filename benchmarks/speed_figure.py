@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from statistics import median
+from textwrap import fill
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
@@ -49,8 +50,8 @@ def _draw_row(axes, row: dict, y: int) -> None:
         axes.errorbar(1 / value, at, xerr=[[1 / value - 1 / high], [1 / low - 1 / value]], fmt=mark, color=colour,
                       markersize=5, linewidth=1)
     if peers["left_out"]:
-        axes.text(0.99, y + 0.44, f"left out, too slow: {', '.join(peers['left_out'])}", fontsize=7, ha="right",
-                  va="center", transform=axes.get_yaxis_transform())
+        text = fill(f"left out, too slow: {', '.join(peers['left_out'])}", 36)
+        axes.text(0.99, y + 0.48, text, fontsize=7, ha="right", va="bottom", transform=axes.get_yaxis_transform())
 
 
 def _legend(figure: Figure, axes, rows: list[dict]) -> None:
