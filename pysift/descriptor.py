@@ -21,7 +21,7 @@ import math
 import numpy as np
 
 from pysift.kernels import njit
-from pysift.kernels.arithmetic import fma, round_half_even
+from pysift.kernels.arithmetic import fma
 from pysift.kernels.descriptor import describe_each
 from pysift.params import SIFTParams
 from pysift.threads import over
@@ -108,27 +108,35 @@ def normalise(raw: np.ndarray, params: SIFTParams = SIFTParams()) -> np.ndarray:
 @njit(nogil=True, error_model="numpy")
 def _normalise_each(raw, clip, scale, lanes, out, first, last):
     """Compute v = min(raw, clip·‖raw‖);   out = v·scale/‖v‖, or v/‖v‖ where `out` is not of bytes."""
+    clipped = np.empty(raw.shape[1], np.float32)
     for i in range(first, last):
-        most = math.sqrt(_sum_of_squares(raw[i], lanes)) * clip
-        total = np.float32(0)
+        most, total = math.sqrt(_sum_of_squares(raw[i], lanes)) * clip, np.float32(0)
         for k in range(raw.shape[1]):
-            v = min(raw[i, k], most)
-            total += v * v
+            clipped[k] = min(raw[i, k], most)
+        for k in range(raw.shape[1]):
+            total += clipped[k] * clipped[k]
         norm = max(math.sqrt(total), _FLAT)
-        for k in range(raw.shape[1]):
-            v = min(raw[i, k], most)
-            if out.itemsize == 1:
-                out[i, k] = min(round_half_even(v * (scale / norm)), 255)
-            else:
-                out[i, k] = v / norm
+        if out.itemsize == 1:
+            _to_bytes(clipped, scale / norm, out[i])
+        else:
+            for k in range(raw.shape[1]):
+                out[i, k] = clipped[k] / norm
+
+
+@njit(error_model="numpy")
+def _to_bytes(v, scale, out):
+    """Write v·scale, rounded half to even, at most 255."""
+    for k in range(len(v)):
+        out[k] = np.int32(min(np.rint(v[k] * scale), np.float32(255)))
 
 
 @njit(error_model="numpy")
 def _sum_of_squares(v, lanes):
     """Σ v², in `lanes` partial sums that are then folded as cv2 folds a register of that width."""
     partial = np.zeros(lanes, np.float32)
-    for k in range(len(v)):
-        partial[k % lanes] = fma(v[k], v[k], partial[k % lanes])
+    for start in range(0, len(v), lanes):
+        for k in range(min(lanes, len(v) - start)):
+            partial[k] = fma(v[start + k], v[start + k], partial[k])
     if lanes == 16:
         partial = partial[:8] + partial[8:]
         partial = partial[:4] + partial[4:]

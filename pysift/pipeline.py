@@ -132,8 +132,9 @@ def to_input_frame(octave: int, refined: Refined, index: np.ndarray, angle: np.n
 def select(keypoints: Keypoints, params: SIFTParams, mask: np.ndarray | None) -> Keypoints:
     """Sort, drop duplicates, keep the strongest, apply the mask."""
     keypoints = keypoints[distinct(keypoints)]
-    keypoints = keypoints[strongest(keypoints, params.nfeatures)]
-    return keypoints[unmasked(keypoints, mask)]
+    if params.nfeatures > 0:
+        keypoints = keypoints[strongest(keypoints, params.nfeatures)]
+    return keypoints if mask is None else keypoints[unmasked(keypoints, mask)]
 
 
 def describe_on(octaves: list[Octave], keypoints: Keypoints, params: SIFTParams) -> np.ndarray:

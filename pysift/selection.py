@@ -20,8 +20,12 @@ def canonical_order(keypoints: Keypoints) -> np.ndarray:
     >>> canonical_order(Keypoints.at([2, 1, 1], [0, 0, 0], [1, 1, 2]))
     array([2, 1, 0])
     """
-    k = keypoints
-    return np.lexsort((-k.packed_octave, -k.response, k.theta, -k.sigma, k.y, k.x))
+    order = np.lexsort((keypoints.y, keypoints.x))
+    same = (np.diff(keypoints.x[order]) == 0) & (np.diff(keypoints.y[order]) == 0)
+    tied = np.flatnonzero(np.append(same, False) | np.append(False, same))      # few; the other keys are theirs alone
+    k = keypoints[order[tied]]
+    order[tied] = order[tied[np.lexsort((-k.packed_octave, -k.response, k.theta, -k.sigma, k.y, k.x))]]
+    return order
 
 
 def distinct(keypoints: Keypoints) -> np.ndarray:
