@@ -6,10 +6,10 @@
 
 The cotangent of x is x̄ = ∂loss/∂x, of the shape of x; J_a is the Jacobian ∂y/∂a, which is never built.
 
-An input is older than what is made of it, so descending age is a topological order: a tensor used twice has received
+An input is older than what is made of it, so from young to old is a topological order: a tensor used twice has received
 every share of its cotangent before it hands on, and no recursion limits the depth.  Cotangents live in the call of
-`grad`, not in the tensors, so a second call starts afresh.  The rules are themselves written in operations on
-tensors: with create_graph=True they are recorded, and a gradient has gradients.
+`grad`, not in the tensors, so a second call starts afresh.  The rules are operations on tensors themselves: with
+create_graph=True they are recorded, and a gradient has gradients.
 
 imports: numpy only
 Source  A. Griewank, A. Walther, Evaluating Derivatives, 2nd ed., SIAM 2008, §3.2 (reverse mode)

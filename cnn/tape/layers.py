@@ -27,6 +27,7 @@ class Layer:
     training = True
 
     def __call__(self, x: Tensor) -> Tensor:
+        """Compute it; each kind of layer does this in its own way."""
         raise NotImplementedError(f"{type(self).__name__} needs a __call__(self, x)")
 
     def children(self) -> Iterator[tuple[str, Layer]]:
@@ -99,24 +100,26 @@ class Sequential(Layer):
         return ((str(number), layer) for number, layer in enumerate(self.layers))
 
     def __call__(self, x):
+        """Pass x through all, in order."""
         for layer in self.layers:
             x = layer(x)
         return x
 
 
 class Linear(Layer):
-    """x Wᵀ + b: (N, inputs) → (N, outputs)."""
+    """x Wᵀ + b; starts as torch's, U(±1/√inputs)."""
 
     def __init__(self, inputs: int, outputs: int, *, rng: np.random.Generator, dtype=np.float32):
         self.weight = uniform(rng, (outputs, inputs), inputs, dtype)
         self.bias = uniform(rng, (outputs,), inputs, dtype)
 
     def __call__(self, x):
+        """(N, inputs) → (N, outputs)."""
         return functions.linear(x, self.weight, self.bias)
 
 
 class Conv2d(Layer):
-    """Convolution, see `conv.conv2d`: (N, inputs, H, W) → (N, outputs, oh, ow)."""
+    """Convolution, see `conv.conv2d`, and a bias a channel; starts as torch's, U(±1/√fan_in)."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, *, stride=1, padding=0, groups: int = 1,
                  bias: bool = True, rng: np.random.Generator, dtype=np.float32):
@@ -125,6 +128,7 @@ class Conv2d(Layer):
         self.how = {"stride": stride, "padding": padding, "groups": groups}
 
     def __call__(self, x):
+        """(N, inputs, H, W) → (N, outputs, oh, ow)."""
         y = conv2d(x, self.weight, **self.how)
         return y if self.bias is None else y + self.bias.reshape(1, -1, 1, 1)
 
@@ -142,6 +146,7 @@ class BatchNorm2d(Layer):
         self.eps, self.momentum = eps, momentum
 
     def __call__(self, x):
+        """(N, channels, H, W) → the same shape; in training the running moments move."""
         mean, variance = functions.moments(x) if self.training else (self.running_mean, self.running_var)
         if self.training:
             self._follow(mean.data, variance.data, x.size // x.shape[1])
@@ -158,13 +163,15 @@ class ReLU(Layer):
     """max(x, 0)."""
 
     def __call__(self, x):
+        """Any shape → the same."""
         return relu(x)
 
 
 class Flatten(Layer):
-    """(N, …) → (N, all the rest)."""
+    """One axis of all but the first."""
 
     def __call__(self, x):
+        """(N, …) → (N, all the rest)."""
         return x.reshape(len(x), -1)
 
 
@@ -175,6 +182,7 @@ class MaxPool2d(Layer):
         self.how = (kernel, stride, padding)
 
     def __call__(self, x):
+        """(N, C, H, W) → (N, C, oh, ow)."""
         return pooling.max_pool2d(x, *self.how)
 
 
@@ -185,6 +193,7 @@ class AvgPool2d(Layer):
         self.how = (kernel, stride, padding)
 
     def __call__(self, x):
+        """(N, C, H, W) → (N, C, oh, ow)."""
         return pooling.avg_pool2d(x, *self.how)
 
 
@@ -195,6 +204,7 @@ class AdaptiveAvgPool2d(Layer):
         self.size = size
 
     def __call__(self, x):
+        """(N, C, H, W) → (N, C, *size)."""
         return pooling.adaptive_avg_pool2d(x, self.size)
 
 
@@ -207,4 +217,5 @@ class Dropout(Layer):
         self.p, self.rng = p, rng
 
     def __call__(self, x):
+        """Any shape → the same."""
         return functions.dropout(x, self.p, self.rng) if self.training else x

@@ -59,6 +59,7 @@ class Bottleneck(Layer):
         self.shortcut = Sequential() if same else Sequential(*_normed(inputs, 4 * width, 1, make, stride=stride))
 
     def __call__(self, x):
+        """(N, inputs, H, W) → (N, 4·width, ⌈H/stride⌉, ⌈W/stride⌉)."""
         return relu(self.body(x) + self.shortcut(x))
 
 
