@@ -8,7 +8,7 @@
 One random pair (u, v) tests the whole Jacobian: a wrong J passes only if uᵀ(J − J′)ᵀv = 0, which a random pair hits
 with probability 0.  Keep the arrays off kinks by more than 0.05: the differences look that far.
 
-imports: engine, shaping
+imports: engine
 """
 from __future__ import annotations
 

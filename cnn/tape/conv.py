@@ -82,7 +82,7 @@ def conv2d_input(g, w, *, shape, stride=1, padding=0, dilation=1, groups=1):
     window = _window(shape, w.shape, stride, padding, dilation, groups)
     x = np.empty(shape, np.result_type(g, w))
     for some in _blocks(shape, w.shape, g.shape[2:]):
-        columns = w.reshape(groups, -1, w[0].size).transpose(0, 2, 1) @ _as_matrices(g[some], groups)
+        columns = _product(w.reshape(groups, -1, w[0].size).transpose(0, 2, 1), _as_matrices(g[some], groups))
         x[some] = col2im(columns.reshape(shape[1], *window.kernel, *g.shape[2:], -1), x[some].shape, window)
     return x
 
@@ -97,6 +97,11 @@ def conv2d_weight(g, x, *, shape, stride=1, padding=0, dilation=1, groups=1):
     for some in _blocks(x.shape, shape, g.shape[2:]):
         w += _as_matrices(g[some], groups) @ im2col(x[some], window).reshape(groups, taps, -1).transpose(0, 2, 1)
     return w.reshape(shape)
+
+
+def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return a @ b; a column by a row, as in a depthwise convolution, is no work for BLAS."""
+    return a * b if a.shape[-1] == 1 else a @ b
 
 
 def _as_matrices(g: np.ndarray, groups: int) -> np.ndarray:

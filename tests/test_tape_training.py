@@ -1,0 +1,75 @@
+"""The same nets, start and batches on the tape and on torch: the same losses, weights and running moments."""
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cnn.tape import Tensor, nets, no_grad
+from tape_training import (
+    OPTIMISERS,
+    crops,
+    load_torch,
+    mnist,
+    torch_lenet,
+    torch_mobilenet,
+    torch_resnet,
+    train_tape,
+    train_torch,
+)
+
+STEPS, BATCH = 100, 8
+NETS = {
+    "lenet": (lambda: nets.lenet(np.random.default_rng(0), dtype=np.float64), torch_lenet, 28, 1),
+    "resnet": (lambda: nets.bottleneck_resnet(np.random.default_rng(0), depth=2, dtype=np.float64),
+               torch_resnet, 12, 3),
+    "mobilenet": (lambda: nets.mobilenet(np.random.default_rng(0), dtype=np.float64), torch_mobilenet, 16, 3),
+}
+
+
+def same_training(name, optimiser, x, labels):
+    """Train both, hold them equal, and return the losses."""
+    ours, theirs = NETS[name][0](), NETS[name][1]().double()
+    load_torch(theirs, ours.state())
+    batches = np.random.default_rng(1).integers(0, len(x), (STEPS, BATCH))
+    make, make_torch = OPTIMISERS[optimiser]
+    losses = train_tape(ours, make(ours), x, labels, batches)
+    expected = train_torch(theirs, make_torch(theirs), x, labels, batches)
+    np.testing.assert_allclose(losses, expected, rtol=0, atol=1e-10)
+    states = theirs.state_dict()
+    for key, array in ours.state().items():
+        np.testing.assert_allclose(array, states[key].numpy(), atol=1e-9)
+    with no_grad():
+        in_use = ours.eval()(Tensor(x[:BATCH])).data
+    np.testing.assert_allclose(in_use, theirs.eval()(torch.tensor(x[:BATCH])).detach().numpy(), atol=1e-8)
+    return losses
+
+
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+@pytest.mark.parametrize("name", NETS)
+def test_100_steps_have_the_losses_of_torch_to_1e_10(name, optimiser):
+    _, _, size, channels = NETS[name]
+    losses = same_training(name, optimiser, *crops(size, channels, 64, seed=2))
+    assert losses[-10:].mean() < 0.75 * losses[:10].mean()              # and it was a training: something was learned
+
+
+def test_100_steps_on_mnist_too(request):
+    folder = request.config.getoption("--data")
+    if not folder or not (Path(folder) / "mnist").is_dir():
+        pytest.skip("no MNIST given: --data DIR or $SIFTGRAD_DATA, with DIR/mnist/train-images-idx3-ubyte.gz")
+    losses = same_training("lenet", "sgd", *mnist(folder, 512))
+    assert losses[-10:].mean() < 0.75 * losses[:10].mean()
+
+
+def test_a_different_start_gives_different_losses():
+    """The comparison can fail: a change of 1e-6 in one weight is seen."""
+    x, labels = crops(16, 3, 64, seed=2)
+    batches = np.random.default_rng(1).integers(0, len(x), (STEPS, BATCH))
+    curves = []
+    for shift in (0.0, 1e-6):
+        net = NETS["mobilenet"][0]()
+        state = net.state()
+        state["0.weight"][0, 0, 0, 0] += shift
+        net.load(state)
+        curves.append(train_tape(net, OPTIMISERS["sgd"][0](net), x, labels, batches))
+    assert np.abs(curves[0] - curves[1]).max() > 1e-8
