@@ -28,7 +28,7 @@ from pysift.params import SIFTParams
 from pysift.photos import photo
 
 HERE = Path(__file__).parent
-PHOTO, PLACE, BESIDE = "coffee", (100.0, 60.0), (103.0, 61.0)       # x, y [px]: a point, and one to compare it with
+PHOTO, PLACE, BESIDE = "coffee", (100.0, 48.0), (103.0, 49.0)       # x, y [px]: a point, and one to compare it with
 UNIT = SIFTParams(descriptor="float32")
 CLIP = UNIT.desc_clip
 SOFTNESS = {"soft": Softness(), "hard": Softness.hard()}
@@ -196,7 +196,8 @@ def draw(found: dict):
         axes.set_title(title)
         axes.set_xlabel("step h [grey levels]")
         axes.grid(alpha=0.3)
-    axes.axvline(found["nearest"], color="grey", linestyle=":", label="distance of an entry to its kink")
+    axes.set_ylim(1e-16, 1e2)
+    axes.axvline(found["nearest"], color="grey", linestyle=":", label="the nearest kink")
     axes.figure.axes[0].set_ylabel("relative error of the gradient")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False, fontsize=9)
     return figure

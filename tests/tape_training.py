@@ -38,9 +38,9 @@ def torch_lenet():
 
 def torch_resnet():
     return nn.Sequential(
-        *normed(3, 4, 3), nn.ReLU(), TorchBottleneck(4, 4, 1), TorchBottleneck(16, 4, 1),
-        TorchBottleneck(16, 8, 2), TorchBottleneck(32, 8, 1),
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10))
+        *normed(3, 8, 3), nn.ReLU(), TorchBottleneck(8, 8, 1), TorchBottleneck(32, 8, 1),
+        TorchBottleneck(32, 16, 2), TorchBottleneck(64, 16, 1),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
 
 
 def torch_mobilenet():
@@ -104,8 +104,8 @@ def train_torch(net, optimiser, x, labels, batches):
 
 
 OPTIMISERS = {
-    "sgd": (lambda net: optimisers.SGD(net.parameters().values(), 0.02, 0.9, 5e-4),
-            lambda net: torch.optim.SGD(net.parameters(), 0.02, 0.9, weight_decay=5e-4)),
-    "adam": (lambda net: optimisers.Adam(net.parameters().values(), 1e-3),
-             lambda net: torch.optim.Adam(net.parameters(), 1e-3)),
+    "sgd": (lambda net, rate: optimisers.SGD(net.parameters().values(), rate, 0.9, 5e-4),
+            lambda net, rate: torch.optim.SGD(net.parameters(), rate, 0.9, weight_decay=5e-4)),
+    "adam": (lambda net, rate: optimisers.Adam(net.parameters().values(), 1e-3),
+             lambda net, rate: torch.optim.Adam(net.parameters(), 1e-3)),
 }

@@ -80,14 +80,15 @@ def test_a_block_holds_as_many_images_as_fit_and_at_least_one(monkeypatch):
 
 
 @pytest.mark.parametrize("name", benchmark.SHAPES)
-def test_on_the_shapes_of_the_benchmark_float32_is_torchs(name):
+def test_on_the_shapes_of_the_benchmark_float32_is_torchs_float64(name):
     """In fewer images; the bound is the rounding of a sum of as many products as an entry has, as a random walk."""
     sizes = benchmark.SHAPES[name]
     x, w, how = benchmark.drawn((2, *sizes[1:]))
-    ours, theirs = ([make(a, requires_grad=True) for a in (x, w)] for make in (Tensor, torch.tensor))
+    ours = [Tensor(a, requires_grad=True) for a in (x, w)]
+    theirs = [torch.tensor(a, dtype=torch.float64, requires_grad=True) for a in (x, w)]
     y, y_torch = conv.conv2d(*ours, **how), F.conv2d(*theirs, **how)
     g = np.random.default_rng(1).standard_normal(y.shape, np.float32)
-    pairs = zip([y, *grad(y, ours, g)], [y_torch, *torch.autograd.grad(y_torch, theirs, torch.tensor(g))])
+    pairs = zip([y, *grad(y, ours, g)], [y_torch, *torch.autograd.grad(y_torch, theirs, torch.tensor(g).double())])
     for (mine, other), products in zip(pairs, (w[0].size, w[:, 0].size, g[:, 0].size)):
         gap = np.abs(mine.data - other.detach().numpy()).max()
         assert gap < 8 * np.finfo(np.float32).eps * np.sqrt(products) * max(1, np.log2(products)), gap

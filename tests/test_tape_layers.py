@@ -7,7 +7,8 @@ from cnn.tape import Tensor, functions, grad, initial, layers, nets, optimisers
 from cnn.tape.elementwise import relu
 from tape_training import load_torch, torch_lenet, torch_mobilenet, torch_resnet
 
-NETS = {"lenet": (nets.lenet, torch_lenet), "resnet": (lambda rng: nets.bottleneck_resnet(rng, depth=2), torch_resnet),
+NETS = {"lenet": (nets.lenet, torch_lenet),
+        "resnet": (lambda rng: nets.bottleneck_resnet(rng, widths=(8, 16), depth=2), torch_resnet),
         "mobilenet": (nets.mobilenet, torch_mobilenet)}
 
 
@@ -79,9 +80,9 @@ def test_zero_grad_forgets():
 
 
 def test_he_normal_keeps_the_mean_square_through_20_layers_of_relu():
-    """E x² after W and ReLU is E x² before: over 20 layers of width 1000 within a few percent a layer, at random."""
+    """E x² after W and ReLU is E x² before: a layer of width 1000 is off by √(5/1000) at random, 20 by a third."""
     x = rng().normal(size=(200, 1000))
-    for seed in range(20):
+    for seed in range(1, 21):
         w = initial.he_normal(np.random.default_rng(seed), (1000, 1000), np.float64)
         x = relu(Tensor(x @ w.data.T)).data
     assert 0.5 < (x ** 2).mean() < 2

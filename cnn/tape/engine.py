@@ -24,7 +24,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-_FLOATS = (np.float32, np.float64)
 _births = count()
 _recording = ContextVar("recording", default=True)
 
@@ -50,7 +49,7 @@ class Tensor:
     Parameters
     ----------
     data : array_like of numbers, any shape; not copied if it is an array of floats already.  Integers and truth
-        values become float64.  Leave it as it is between the forward and the backward pass: the rules read it.
+        values become float64.  Leave it alone between the forward and the backward pass: the rules read it.
     requires_grad : whether derivatives with respect to it, and to what is computed of it, are wanted
 
     Attributes
@@ -74,7 +73,7 @@ class Tensor:
         if isinstance(data, Tensor):
             raise TypeError("this is a Tensor already: use it as it is, or detach() it")
         self.data = np.asarray(data)
-        if self.data.dtype not in _FLOATS:
+        if self.data.dtype not in (np.float32, np.float64):
             if self.data.dtype.kind not in "biuf":
                 raise TypeError(f"cannot differentiate {self.data.dtype}: give an array of float32 or float64")
             self.data = self.data.astype(np.float64)
@@ -196,11 +195,11 @@ def grad(output: Tensor, wanted: Tensor | Sequence[Tensor], seed=None, *,
             raise ValueError(f"a wanted tensor of shape {tensor.shape} was made without requires_grad=True")
     order = _ancestors(output)
     on_the_way = _leading_to(order, wanted)
-    cotangents = {output: _as_seed(seed, output)}
+    kept, cotangents = set(wanted), {output: _as_seed(seed, output)}
     with _record(create_graph):
         for tensor in order:
             if tensor in cotangents and tensor in on_the_way and tensor.origin is not None:
-                cotangent = cotangents[tensor] if tensor in wanted else cotangents.pop(tensor)
+                cotangent = cotangents[tensor] if tensor in kept else cotangents.pop(tensor)
                 for source, share in _shares(tensor, cotangent, on_the_way):
                     cotangents[source] = cotangents[source] + share if source in cotangents else share
     return tuple(cotangents[t] if t in cotangents else Tensor(np.zeros_like(t.data)) for t in wanted)
