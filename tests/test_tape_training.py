@@ -65,12 +65,12 @@ def test_100_steps_on_mnist_too(request):
     assert losses[-10:].mean() < 0.75 * losses[:10].mean()
 
 
-def test_a_start_that_is_off_by_a_millionth_is_seen():
+def test_a_start_that_is_off_by_a_hundred_thousandth_is_seen():
     """The comparison can fail."""
     x, labels = crops(28, 1, 64, seed=2)
     batches = np.random.default_rng(1).integers(0, len(x), (20, BATCH))
     curves = []
-    for shift in (0.0, 1e-6):
+    for shift in (0.0, 1e-5):
         net = NETS["lenet"][0]()
         state = net.state()
         state["0.weight"][0, 0, 0, 0] += shift
