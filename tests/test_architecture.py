@@ -47,6 +47,18 @@ LAYERS = (
     {"cli"},
     {"__main__"},
 )
+# the tape likewise: the engine knows no operation, an operation no net
+TAPE_LAYERS = (
+    {"engine"},
+    {"registry", "windows", "optimisers", "initial"},
+    {"shaping", "conv", "checks"},
+    {"elementwise"},
+    {"reductions"},
+    {"pooling", "functions", "operators"},
+    {"layers"},
+    {"nets"},
+    {"__init__"},
+)
 BUDGET = {"lines": 250, "code lines": 40, "arguments": 9}        # of a file, of a function, of a kernel
 
 
@@ -137,6 +149,31 @@ def test_each_module_of_pysift_imports_from_lower_layers_only():
                  for name, tree in modules("pysift") for target, _ in imports(tree)
                  if is_under(target, "pysift") and None not in (layer(name), layer(target))
                  and layer(target) >= layer(name) and part(target) != part(name)])
+
+
+def test_each_module_of_the_tape_imports_from_lower_layers_only():
+    heights = {f"cnn.tape.{part}".removesuffix(".__init__"): h for h, row in enumerate(TAPE_LAYERS) for part in row}
+    found = dict(modules("cnn.tape"))
+    assert set(heights) == set(found)
+    homes = {target: target if target in heights else "cnn.tape"                       # `from cnn.tape import Tensor`
+             for tree in found.values() for target, _ in imports(tree) if is_under(target, "cnn.tape")}
+    assert_none([f"{name} imports {target}, which is not below it"
+                 for name, tree in found.items() for target, _ in imports(tree)
+                 if target in homes and heights[homes[target]] >= heights[name]])
+
+
+def test_each_header_of_the_tape_lists_what_its_module_imports():
+    offenders = []
+    for name, tree in modules("cnn.tape"):
+        line = re.search(r"^imports:(.*)$", ast.get_docstring(tree), re.MULTILINE)
+        if line:
+            listed = {word for word in re.findall(r"\w+", line[1]) if f"cnn.tape.{word}" in PATHS}
+            imported = {t.removeprefix("cnn.tape.") for t, _ in imports(tree) if t.startswith("cnn.tape.")}
+            if listed != imported:
+                offenders.append(f"{name} lists {sorted(listed)} and imports {sorted(imported)}")
+        elif name != "cnn.tape":
+            offenders.append(f"{name} has no line of imports in its header")
+    assert_none(offenders)
 
 
 def test_each_header_of_pysift_lists_what_its_module_imports():
