@@ -123,7 +123,7 @@ def find_keypoints(octaves: Planes, params: SIFTParams, softness: Softness, coun
     Orientations are looked for in the `count` heaviest cells, and then the `count` heaviest orientations kept.
     """
     candidates, log_extremum = _candidates(octaves, params, softness, _SPARE * count)
-    refined = refine(octaves, candidates, params, softness)
+    refined = refine(octaves, candidates, params, softness, mode=mode)
     cells = octaves.start[refined.layer] + refined.row * octaves.width[refined.layer] + refined.col
     log_weight = distinct(cells, log_extremum + refined.log_weight)
     chosen = strongest(log_weight, refined.response, count)
