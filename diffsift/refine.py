@@ -37,8 +37,10 @@ from pysift.params import SIFTParams
 
 _SINGULAR = 1e-12                   # of |det H| beside the cube of the largest entry of H
 _FARTHEST = 1.5                     # px, three times what is accepted
-_NEWTON_STEPS = 6                   # mode "smooth": from ½ px off to rounding takes four or five
-_CONVERGED = 1e-3                   # px: two steps further it is 10⁻¹²
+# mode "smooth", Newton's method on D itself
+_STEPS = 8                          # to rounding it mostly takes four or five
+_STRIDE = 0.5                       # px at most in each, so that a nearly flat D does not throw it out of the window
+_CONVERGED = 1e-3                   # px of the last step: two steps further it is 10⁻¹²
 
 
 class Refined(NamedTuple):
@@ -196,9 +198,9 @@ def _converge(planes: Planes, cells: Tensor, params: SIFTParams) -> tuple[tuple[
     place = torch.stack([torch.zeros_like(depth), torch.zeros_like(depth), depth], -1)
     low, high = (torch.tensor(ends, dtype=offset.dtype, device=offset.device) for ends in (
         (-_FARTHEST, -_FARTHEST, 1 - MARGIN), (_FARTHEST, _FARTHEST, params.n_octave_layers + MARGIN)))
-    for _ in range(_NEWTON_STEPS):
+    for _ in range(_STEPS):
         at = jet(square, depth, offset, params)
-        step = newton_offset(at.gradient, at.hessian)
+        step = newton_offset(at.gradient, at.hessian).clamp(-_STRIDE, _STRIDE)
         offset = torch.clamp(place + offset + step, low, high) - place
     found = step.abs().amax(-1) < _CONVERGED
     offset = torch.where(found[..., None], offset, 0.0)

@@ -112,4 +112,4 @@ def _outside_vjp(out_bar: Tensor, planes: Planes, cell: tuple[Tensor, Tensor, Te
     outside = point - torch.clamp(point, *_bounds(planes, cell[0], params))
     largest = outside.abs().amax(-1, keepdim=True)
     margin_bar = log_gate_vjp(out_bar, params.accept_offset - largest.squeeze(-1), softness.settle)
-    return -(outside.abs() == largest) * torch.sign(outside) * margin_bar[..., None]
+    return torch.where(outside.abs() == largest, -torch.sign(outside) * margin_bar[..., None], 0.0)
