@@ -14,7 +14,8 @@ Relaxed      [min(v, 0.2)] becomes a soft clip; the norm √Σv² becomes √(Σ
              a lattice that moves, turns and grows with the keypoint, so their cells never change, the gradient is
              read between pixels, and a vote is a cubic B-spline: C¹ in position, angle, scale and pixels.
 Limit        τ = 0, ε = 0, mode="opencv": the hard twin's.  (`rounding` adds its whole numbers, straight through.)
-Singular     no gradient: no vote (`polar`).  No votes at all: 0, with the derivative 1/ε, or none if ε = 0.
+Singular     no gradient: no vote (`polar`).  No votes at all: 0, with the derivative 1/ε; for ε = 0 the norm is taken
+             as 1, which leaves that of the identity.
              mode="opencv" has cv2's kinks where a sample crosses the centre of a bin.
 Held fixed   in mode "opencv" the pixel nearest to the keypoint: x and y have no derivative; in both the layer.
 

@@ -44,7 +44,8 @@ def sift(images: Tensor, params: SIFTParams = SIFTParams(), softness: Softness =
     softness : Softness; `Softness.hard()` in mode "opencv" is `pysift.sift`
     max_keypoints : K, the slots an image; unused ones have weight 0, finite values and no derivative
     mode : "opencv" computes what cv2 does, its whole-pixel centres included, so that descriptors have no derivative
-        in x and y; "smooth" places its windows between pixels, with votes that are C² in the angle
+        in x and y; "smooth" places keypoints where D itself is extremal and its windows between pixels, with votes
+        that are C² in the angle
 
     Returns
     -------
@@ -57,8 +58,8 @@ def sift(images: Tensor, params: SIFTParams = SIFTParams(), softness: Softness =
 
     Notes
     -----
-    Memory beside the image, float32, measured: with derivatives up to 5.5 KB a pixel of the input and, a slot, 2 MB in
-    mode "opencv", 0.5 MB in mode "smooth"; without, 0.9 KB a pixel and half of that a slot.
+    Memory beside the image, float32, measured: with derivatives up to 5.5 KB a pixel of the input and 2 MB a slot;
+    without, 0.9 KB a pixel and half of that a slot.
 
     Source: [Lowe 2004].
 
@@ -123,7 +124,7 @@ def find_keypoints(octaves: Planes, params: SIFTParams, softness: Softness, coun
     Orientations are looked for in the `count` heaviest cells, and then the `count` heaviest orientations kept.
     """
     candidates, log_extremum = _candidates(octaves, params, softness, _SPARE * count)
-    refined = refine(octaves, candidates, params, softness)
+    refined = refine(octaves, candidates, params, softness, mode=mode)
     cells = octaves.start[refined.layer] + refined.row * octaves.width[refined.layer] + refined.col
     log_weight = distinct(cells, log_extremum + refined.log_weight)
     chosen = strongest(log_weight, refined.response, count)

@@ -26,6 +26,14 @@ def dithered(name, top, left, height, width, seed=0):
     return tensor(piece + np.random.default_rng(seed).uniform(-0.5, 0.5, piece.shape))
 
 
+def photograph(name):
+    """A photograph of scikit-image, colours made grey: (H, W) uint8."""
+    from skimage import data
+
+    from pysift.image import to_gray
+    return to_gray(getattr(data, name)())
+
+
 def randn(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 

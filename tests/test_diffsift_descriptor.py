@@ -123,3 +123,11 @@ def test_cv2_does_not_see_a_move_within_the_pixel(dx, dy):
     still = describe_octave(levels, layer, *frames([[30.0, 31.0, 1.8, 15.0]]))
     moved = describe_octave(levels, layer, *frames([[30.0 + dx, 31.0 + dy, 1.8, 15.0]]))
     assert (still == moved).all() or np.float32(0.49) < max(abs(dx), abs(dy))
+
+
+@pytest.mark.parametrize("floor", [0.0, 10.0])
+def test_an_empty_histogram_has_the_derivative_of_the_floor_and_without_one_of_the_identity(floor):
+    softness, params = Softness(norm=floor, clip=1e-6), SIFTParams(descriptor="float32")
+    jacobian = torch.autograd.functional.jacobian(lambda v: normalise(v, params, softness),
+                                                  torch.zeros(5, dtype=torch.float64))
+    torch.testing.assert_close(jacobian, torch.eye(5, dtype=torch.float64) / (floor or 1.0))

@@ -13,10 +13,23 @@ from typing import Callable, NamedTuple
 import torch
 from torch import Tensor
 
-from diffsift import descriptor, extrema, orientation, pipeline, planes, polar, refine, relax, scalespace, selection
+from diffsift import (
+    descriptor,
+    extrema,
+    jet,
+    orientation,
+    pipeline,
+    planes,
+    polar,
+    refine,
+    relax,
+    scalespace,
+    selection,
+)
 from diffsift.softness import Softness
 from diffsift.vjp import descriptor as d_vjp
 from diffsift.vjp import extrema as e_vjp
+from diffsift.vjp import jet as j_vjp
 from diffsift.vjp import lattice as l_vjp
 from diffsift.vjp import orientation as o_vjp
 from diffsift.vjp import planes as p_vjp
@@ -179,6 +192,57 @@ def refine_cases():
     yield "refine_vjp cubes_vjp", Case(stage, (s.planes.values,), by_hand, step=1e-8)
 
 
+def jet_cases():
+    s = scene()
+    at, depth, offset = pixels(), s.planes.within(s.found.layer), 0.3 * randn(1, 8, 3, seed=1)
+    square, variance = jet.window(s.planes, *at), 1.5 + randn(1, 8, seed=2).abs()
+    n = square.shape[-1]
+    yield "window_vjp", linear(on_planes(lambda p: jet.window(p, *at)), s.planes.values,
+                               lambda bar: j_vjp.window_vjp(bar, s.planes, *at))
+    yield "table_vjp", linear(lambda q: jet.table(q, variance, offset), square,
+                              lambda bar: j_vjp.table_vjp(bar, variance, offset, n))
+    yield "jet_vjp", Case(lambda q: tuple(jet.jet(q, depth, offset)), (square,),
+                          lambda bars, _: (j_vjp.jet_vjp(jet.Jet(*bars), depth, offset, n),), linear=True)
+
+    def curvatures(o):
+        xx, yy, _, xy, _, _ = jet.jet(square, depth, o).hessian.unbind(-1)
+        return xx, yy, xy
+
+    def curvature_by_hand(bars, inputs):
+        none = torch.zeros_like(bars[0])
+        return (j_vjp.curvature_vjp(torch.stack([*bars[:2], none, bars[2], none, none], -1), square, depth, *inputs),)
+
+    yield "curvature_vjp", Case(curvatures, (offset,), curvature_by_hand)
+    for name, which, params in (("", slice(None), UNIT), ("outside", *one_outside())):
+        yield f"refine_smooth_vjp {name}", smooth_refinement([c[:, which] for c in pixels()], params)
+
+
+def one_outside():
+    """A point a fraction of a pixel above its pixel, and a border that begins at that pixel."""
+    f = scene().found
+    k = next(k for k in range(8) if f.dy[0, k] < -0.05 and f.row[0, k] < f.col[0, k]
+             and 2 * f.row[0, k] < scene().planes.height[f.layer[0, k]] // 2)
+    return slice(k, k + 1), UNIT.replace(border=int(f.row[0, k]))
+
+
+def smooth_refinement(cells, params):
+    def refined(values):
+        return refine.refine(scene().planes._replace(values=values), torch.stack(cells, -1), params, SOFT,
+                             mode="smooth")
+
+    def stage(values):
+        r = refined(values)
+        return r.dx, r.dy, r.ds, r.sigma, r.response, r.log_weight
+
+    def by_hand(bars, inputs):
+        r = refined(inputs[0])
+        return (j_vjp.refine_smooth_vjp(
+            r_vjp.RefinedBar(*bars), scene().planes._replace(values=inputs[0]), (r.layer, r.row, r.col),
+            torch.stack([r.dx, r.dy, r.ds], -1), r.sigma, params, SOFT),)
+
+    return Case(stage, (scene().planes.values,), by_hand, step=1e-8)
+
+
 def planes_cases():
     s = scene()
     layer, row, col = pixels()
@@ -312,5 +376,6 @@ def descriptor_cases():
         by_hand_on_planes(lambda bars, p, *v: l_vjp.describe_smooth_vjp(bars[0], p, layer, *v, UNIT, SOFT)))
 
 
-CASES = {name.strip(): case for cases in (scalespace_cases, relax_cases, refine_cases, planes_cases, polar_cases,
-                                          orientation_cases, grid_cases, descriptor_cases) for name, case in cases()}
+STAGES = (scalespace_cases, relax_cases, refine_cases, jet_cases, planes_cases, polar_cases, orientation_cases,
+          grid_cases, descriptor_cases)
+CASES = {name.strip(): case for cases in STAGES for name, case in cases()}

@@ -29,6 +29,7 @@ from diffsift.selection import distinct, strongest
 from diffsift.softness import Softness
 from diffsift.vjp.descriptor import describe_opencv_vjp, normalise_vjp
 from diffsift.vjp.extrema import is_extremum_vjp
+from diffsift.vjp.jet import refine_smooth_vjp
 from diffsift.vjp.lattice import describe_smooth_vjp
 from diffsift.vjp.orientation import peak_angles_vjp, smooth_vjp, vote_opencv_vjp, vote_smooth_vjp
 from diffsift.vjp.planes import as_planes_vjp, cubes_vjp
@@ -84,7 +85,7 @@ def run_forward(images: Tensor, params: SIFTParams, softness: Softness, count: i
     if planes is None:
         raise ValueError(f"images of shape {tuple(images.shape)} hold no octave: use larger ones")
     candidates, log_extremum = _candidates(planes, params, softness, _SPARE * count)
-    refined = refine(planes, candidates, params, softness)
+    refined = refine(planes, candidates, params, softness, mode=mode)
     cells = planes.start[refined.layer] + refined.row * planes.width[refined.layer] + refined.col
     log_weight = distinct(cells, log_extremum + refined.log_weight)
     chosen = strongest(log_weight, refined.response, count)
@@ -166,7 +167,12 @@ def detect_vjp(histogram_bar: Tensor, bar: RefinedBar, forward: Forward, params:
         values_bar, sigma_bar = vote_opencv_vjp(smooth_vjp(histogram_bar), planes, *at, params, softness)
     bar = bar._replace(sigma=bar.sigma + sigma_bar)
     settled = refined.layer, refined.row, refined.col
-    cube_bar = refine_vjp(bar, planes.cubes(*settled), refined.sigma, params, softness)
+    if mode == "smooth":
+        offset = torch.stack([refined.dx, refined.dy, refined.ds], -1)
+        values_bar = values_bar + refine_smooth_vjp(bar, planes, settled, offset, refined.sigma, params, softness)
+    else:
+        cube_bar = refine_vjp(bar, planes.cubes(*settled), refined.sigma, params, softness)
+        values_bar = values_bar + cubes_vjp(cube_bar, planes, *settled)
     found = forward.candidates.unbind(-1)
     found_bar = is_extremum_vjp(bar.log_weight, planes.cubes(*found), params, softness)
-    return values_bar + cubes_vjp(cube_bar, planes, *settled) + cubes_vjp(found_bar, planes, *found)
+    return values_bar + cubes_vjp(found_bar, planes, *found)
