@@ -2,9 +2,13 @@
 
     images → scale space → extrema → refine → distinct → orient → the K heaviest → describe → SoftFeatures
 
-No keypoint is dropped: the gates of all steps multiply to its weight, as a sum of logarithms.  Every tensor has a
-shape that depends on K and the size of the image alone, so `torch.func`, `vmap` and `torch.compile` see no branch.
+Every tensor has a shape that depends on K and the size of the image alone, so `torch.func`, `vmap` and
+`torch.compile` see no branch.
 
+Relaxed      in or out becomes a weight: no keypoint is dropped, the gates of all steps multiply to its weight, as a
+             sum of logarithms.
+Limit        `Softness.hard()` in mode "opencv": weights of 1 and 0, and the keypoints and descriptors of the hard twin.
+Singular     an image too small for an octave, and slots without a keypoint: weight 0, finite values, derivative 0.
 Held fixed   which cells are looked at (4·K an octave, by an upper bound on their weight, then 4·K in all), the moves
              of the refinement, which keypoint takes which slot.  All are piecewise constant in the image, so the
              derivative is right wherever none of them changes: almost everywhere.
