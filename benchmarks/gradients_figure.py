@@ -1,4 +1,4 @@
-"""The picture of `gradients`: milliseconds of forward and backward, a panel for each size and number of threads."""
+"""The picture of `gradients`: milliseconds of forward and backward, a panel for each case and number of threads."""
 from __future__ import annotations
 
 from statistics import median
@@ -11,11 +11,11 @@ _COLOURS = {"forward": "#1f77b4", "backward": "#ff7f0e", "inference": "#7f7f7f"}
 def draw(rows: list[dict]) -> Figure:
     """Draw the rows of gradients.json whose memory is as installed; bars are medians."""
     rows = [row for row in rows if row["regime"] == "as installed"]
-    sides, threads = (sorted({row[key] for row in rows}) for key in ("side", "threads"))
-    figure = Figure(figsize=(10, 0.9 + 2.1 * len(sides)), layout="constrained")
-    panels = figure.subplots(len(sides), len(threads), squeeze=False, sharey=True, sharex="row")
+    cases, threads = sorted({(row["side"], row["slots"]) for row in rows}), sorted({row["threads"] for row in rows})
+    figure = Figure(figsize=(10, 0.9 + 2.1 * len(cases)), layout="constrained")
+    panels = figure.subplots(len(cases), len(threads), squeeze=False, sharey=True, sharex="row")
     for row in rows:
-        _draw_panel(panels[sides.index(row["side"])][threads.index(row["threads"])], row)
+        _draw_panel(panels[cases.index((row["side"], row["slots"]))][threads.index(row["threads"])], row)
     for kind, label in (("forward", "forward, with its graph"), ("backward", "backward"),
                         ("inference", "cv2: forward, the only one it has")):
         panels[0][0].barh([0], [0], color=_COLOURS[kind], label=label)

@@ -142,17 +142,16 @@ def _trilinear(vote: Tensor, row: Tensor, col: Tensor, direction: Tensor, d: int
     lower[:2] = (low.clamp(max=d - 1) for low in lower[:2])
     fractions = [place - low for place, low in zip((row, col, turned), lower)]
     histogram = vote.new_zeros(()).expand(*vote.shape[:2], (d + 2) ** 2 * n)
-    first_row, first_col = lower[0].long() + 1, lower[1].long() + 1
-    first_bin = lower[2].long() % n
-    bins = first_bin, torch.where(first_bin == n - 1, 0, first_bin + 1)
+    cell = ((lower[0] + 1) * (d + 2) + (lower[1] + 1)) * n                          # whole numbers: floats are exact
+    first_bin = torch.remainder(lower[2], n)
+    bins = [(cell + bin_).long() for bin_ in (first_bin, torch.where(first_bin == n - 1, 0.0, first_bin + 1))]
     below = vote * fractions[0]
     for i, by_row in enumerate((vote - below, below)):
         right = by_row * fractions[1]
         for j, by_col in enumerate((by_row - right, right)):
-            cell = ((first_row + i) * (d + 2) + first_col + j) * n
             after = by_col * fractions[2]
             for bin_, share in zip(bins, (by_col - after, after)):
-                histogram = histogram.scatter_add(2, cell + bin_, share)
+                histogram = histogram.scatter_add(2, bin_ + (i * (d + 2) + j) * n, share)
     return histogram.unflatten(2, (d + 2, d + 2, n))[:, :, 1:-1, 1:-1].flatten(2)
 
 
@@ -177,8 +176,8 @@ def _sample_smoothly(planes: Planes, layer: Tensor, x: Tensor, y: Tensor, sigma:
     cell = bspline((u[:, None] - centres) / softness.cell_kernel) / softness.cell_kernel    # (points, d)
     distance = _angle_distance(direction.flatten(2), angle[..., None], n)
     shares = bspline(distance / softness.angle_kernel) / softness.angle_kernel * vote.flatten(2)[..., None, :]
-    shares = shares.unflatten(-1, (points, points))                                         # (B, N, n, points, points)
-    return torch.einsum("bknij,ir,jc->bkrcn", shares, cell, cell).flatten(2)
+    grid = (cell[:, None, :, None] * cell[:, None, :]).view(points * points, d * d)         # shares of each cell
+    return (shares @ grid).mT.flatten(2)
 
 
 def _turned(j, i, width: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:

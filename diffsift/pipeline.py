@@ -143,12 +143,10 @@ def find_keypoints(octaves: Planes, params: SIFTParams, softness: Softness, coun
 
 def _candidates(octaves: Planes, params: SIFTParams, softness: Softness, count: int) -> tuple[Tensor, Tensor]:
     """Step 2 on every octave: the `count` candidates of largest weight, then |D|, and their log weights."""
-    found = [find_extrema(octaves.levels(o), params, softness, count=count) for o in range(len(octaves.sizes))]
-    candidates = torch.cat([cells + torch.tensor([o * octaves.per_octave, 0, 0], device=cells.device)
-                            for o, (cells, _) in enumerate(found)], 1)
-    log_weight = torch.cat([weight for _, weight in found], 1)
+    candidates, log_weight = find_extrema(octaves, params, softness, count=count)
     layer, row, col = candidates.unbind(-1)
-    strength = (octaves.read(layer + 1, row, col) - octaves.read(layer, row, col)).abs()
+    fixed = octaves._replace(values=octaves.values.detach())
+    strength = (fixed.read(layer + 1, row, col) - fixed.read(layer, row, col)).abs()
     chosen = strongest(log_weight, strength, count)
     return candidates.gather(1, chosen[..., None].expand(-1, -1, 3)), log_weight.gather(1, chosen)
 
