@@ -35,6 +35,7 @@ from diffsift.relax import bspline, round_through, soft_clip, soft_length
 from diffsift.softness import Softness
 from pysift.params import SIFTParams
 
+_AT_ONCE = 16                       # keypoints whose arrays of pixels fit into a core's cache together
 _SPACING = 0.3                      # cells between the points of the smooth lattice, at most
 
 
@@ -116,15 +117,23 @@ def _root(v: Tensor, floor: float) -> Tensor:
 def _sample(planes: Planes, layer: Tensor, x: Tensor, y: Tensor, sigma: Tensor, angle: Tensor, params: SIFTParams,
             softness: Softness) -> Tensor:
     """Whole pixels about the nearest pixel, as the hard twin; bins are hats, so votes are trilinear."""
-    d, n, reach = params.n_cells, params.n_desc_bins, square_reach(params)
+    reach = square_reach(params)
     col, row = torch.round(x.detach()).long(), torch.round(y.detach()).long()
     square = planes.patches(layer, row, col, reach + 1)
-    dx = square[..., 1:-1, 2:] - square[..., 1:-1, :-2]
-    dy = square[..., :-2, 1:-1] - square[..., 2:, 1:-1]
-    length, direction = polar(dx, dy)
     step = torch.arange(-reach, reach + 1, device=x.device)
     seen = planes.has_gradient(layer[..., None, None], row[..., None, None] + step[:, None],
                                col[..., None, None] + step)
+    some = (column.split(_AT_ONCE, 1) for column in (square, seen, sigma, angle))
+    return torch.cat([_votes(*part, params) for part in zip(*some)], 1)
+
+
+def _votes(square: Tensor, seen: Tensor, sigma: Tensor, angle: Tensor, params: SIFTParams) -> Tensor:
+    """Histograms of squares of pixels, (B, N, 2·reach + 3, 2·reach + 3); `seen` is one pixel narrower all round."""
+    d, n, reach = params.n_cells, params.n_desc_bins, square.shape[-1] // 2 - 1
+    dx = square[..., 1:-1, 2:] - square[..., 1:-1, :-2]
+    dy = square[..., :-2, 1:-1] - square[..., 2:, 1:-1]
+    length, direction = polar(dx, dy)
+    step = torch.arange(-reach, reach + 1, device=square.device)
     u, v = _turned(step, step[:, None], params.cell_width * sigma, angle)
     window = torch.exp(-(u * u + v * v) / (2 * (d * params.desc_sigma) ** 2))
     vote = torch.where(seen, window * length, 0.0).flatten(2)
