@@ -16,7 +16,7 @@ from torch import Tensor
 from benchmarks.differentiable import Detect, present
 from benchmarks.photographs import PHOTOGRAPHS
 
-SLOTS, SIDE = 4, 48
+SLOTS, SIDE = 4, 32
 _CLOSE = 1e-6                                           # of the largest entry
 Function = Callable[[Tensor], Tensor]
 
