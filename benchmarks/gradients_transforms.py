@@ -72,7 +72,7 @@ def _zero() -> Tensor:
 def _agree(found: Tensor, expected: Tensor) -> None:
     if not (torch.isfinite(found).all() and expected.norm() > 0):
         raise ArithmeticError("not finite, or 0 throughout")
-    off = float((found - expected).abs().max() / expected.abs().max())
+    off = float(((found - expected).abs().max() / expected.abs().max()).detach())
     if off > _CLOSE:
         raise ArithmeticError(f"ran, but is off autograd by {off:.1e} of the largest entry")
 
