@@ -12,6 +12,7 @@ BENCHMARKS = {
     "matching": "repeatability, matches and homographies, on the Oxford sequences under --data or on photographs",
     "localisation": "bias and spread of x, y and sigma on blobs whose place and size are known",
     "invariance": "repeatability and matches under rotation, scale, tilt, blur, noise, JPEG and exposure",
+    "gradients": "time, memory, parity and torch.func of diffsift, forward and backward, beside kornia and cv2",
     "tape": "time of convolution on the tape against torch, forward and backward, at equal threads",
 }
 

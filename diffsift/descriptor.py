@@ -36,6 +36,7 @@ from diffsift.relax import bspline, round_through, soft_clip, soft_length
 from diffsift.softness import Softness
 from pysift.params import SIFTParams
 
+_AT_ONCE = 16                       # keypoints whose arrays of pixels fit into a core's cache together
 _SPACING = 0.3                      # cells between the points of the smooth lattice, at most
 
 
@@ -117,15 +118,23 @@ def _root(v: Tensor, floor: float) -> Tensor:
 def _sample(planes: Planes, layer: Tensor, x: Tensor, y: Tensor, sigma: Tensor, angle: Tensor, params: SIFTParams,
             softness: Softness) -> Tensor:
     """Whole pixels about the nearest pixel, as the hard twin; bins are hats, so votes are trilinear."""
-    d, n, reach = params.n_cells, params.n_desc_bins, square_reach(params)
+    reach = square_reach(params)
     col, row = torch.round(x.detach()).long(), torch.round(y.detach()).long()
     square = planes.patches(layer, row, col, reach + 1)
-    dx = square[..., 1:-1, 2:] - square[..., 1:-1, :-2]
-    dy = square[..., :-2, 1:-1] - square[..., 2:, 1:-1]
-    length, direction = polar(dx, dy)
     step = torch.arange(-reach, reach + 1, device=x.device)
     seen = planes.has_gradient(layer[..., None, None], row[..., None, None] + step[:, None],
                                col[..., None, None] + step)
+    some = (column.split(_AT_ONCE, 1) for column in (square, seen, sigma, angle))
+    return torch.cat([_votes(*part, params) for part in zip(*some)], 1)
+
+
+def _votes(square: Tensor, seen: Tensor, sigma: Tensor, angle: Tensor, params: SIFTParams) -> Tensor:
+    """Histograms of squares of pixels, (B, N, 2·reach + 3, 2·reach + 3); `seen` is one pixel narrower all round."""
+    d, n, reach = params.n_cells, params.n_desc_bins, square.shape[-1] // 2 - 1
+    dx = square[..., 1:-1, 2:] - square[..., 1:-1, :-2]
+    dy = square[..., :-2, 1:-1] - square[..., 2:, 1:-1]
+    length, direction = polar(dx, dy)
+    step = torch.arange(-reach, reach + 1, device=square.device)
     u, v = _turned(step, step[:, None], params.cell_width * sigma, angle)
     window = torch.exp(-(u * u + v * v) / (2 * (d * params.desc_sigma) ** 2))
     vote = torch.where(seen, window * length, 0.0).flatten(2)
@@ -143,17 +152,16 @@ def _trilinear(vote: Tensor, row: Tensor, col: Tensor, direction: Tensor, d: int
     lower[:2] = (low.clamp(max=d - 1) for low in lower[:2])
     fractions = [place - low for place, low in zip((row, col, turned), lower)]
     histogram = vote.new_zeros(()).expand(*vote.shape[:2], (d + 2) ** 2 * n)
-    first_row, first_col = lower[0].long() + 1, lower[1].long() + 1
-    first_bin = lower[2].long() % n
-    bins = first_bin, torch.where(first_bin == n - 1, 0, first_bin + 1)
+    cell = ((lower[0] + 1) * (d + 2) + (lower[1] + 1)) * n                          # whole numbers: floats are exact
+    first_bin = torch.remainder(lower[2], n)
+    bins = [(cell + bin_).long() for bin_ in (first_bin, torch.where(first_bin == n - 1, 0.0, first_bin + 1))]
     below = vote * fractions[0]
     for i, by_row in enumerate((vote - below, below)):
         right = by_row * fractions[1]
         for j, by_col in enumerate((by_row - right, right)):
-            cell = ((first_row + i) * (d + 2) + first_col + j) * n
             after = by_col * fractions[2]
             for bin_, share in zip(bins, (by_col - after, after)):
-                histogram = histogram.scatter_add(2, cell + bin_, share)
+                histogram = histogram.scatter_add(2, bin_ + (i * (d + 2) + j) * n, share)
     return histogram.unflatten(2, (d + 2, d + 2, n))[:, :, 1:-1, 1:-1].flatten(2)
 
 
@@ -178,8 +186,8 @@ def _sample_smoothly(planes: Planes, layer: Tensor, x: Tensor, y: Tensor, sigma:
     cell = bspline((u[:, None] - centres) / softness.cell_kernel) / softness.cell_kernel    # (points, d)
     distance = _angle_distance(direction.flatten(2), angle[..., None], n)
     shares = bspline(distance / softness.angle_kernel) / softness.angle_kernel * vote.flatten(2)[..., None, :]
-    shares = shares.unflatten(-1, (points, points))                                         # (B, N, n, points, points)
-    return torch.einsum("bknij,ir,jc->bkrcn", shares, cell, cell).flatten(2)
+    grid = (cell[:, None, :, None] * cell[:, None, :]).view(points * points, d * d)         # shares of each cell
+    return (shares @ grid).mT.flatten(2)
 
 
 def _turned(j, i, width: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,30 +14,33 @@ imports: learned, planes, relax, softness, pysift.params          Hard twin  pys
 """
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from diffsift.learned import static
-from diffsift.planes import as_planes
+from diffsift.planes import Planes, as_planes
 from diffsift.relax import log_gate, log_membership
 from diffsift.softness import Softness
 from pysift.params import SIFTParams
 
 
-def find_extrema(levels: Tensor, params: SIFTParams = SIFTParams(), softness: Softness = Softness(), *,
+def find_extrema(levels: Tensor | Planes, params: SIFTParams = SIFTParams(), softness: Softness = Softness(), *,
                  count: int) -> tuple[Tensor, Tensor]:
-    """Find the candidates of one octave.
+    """Find the candidates of one octave, or of each.
 
     Parameters
     ----------
-    levels : (B, S + 3, H, W), grey levels
+    levels : (B, S + 3, H, W), grey levels, or Planes
     params : SIFTParams; reads border [px], contrast_threshold, prefilter, prefilter_floor
     softness : Softness; reads extremum, gap, prefilter
-    count : how many to look at; fewer come back only where the octave has fewer cells
+    count : how many to look at in an octave; fewer come back only where it has fewer cells
 
     Returns
     -------
-    candidates : (B, N, 3) int64, rows (layer, y, x), 1 ≤ layer ≤ S, those of the largest bound first
+    candidates : (B, N, 3) int64, rows (layer, y, x), those of an octave's largest bound first; 1 ≤ layer ≤ S, which
+        counts on through octaves as in `Planes`
     log_weight : (B, N), log a + log of the gate on |D|
 
     Source: [Lowe §3.1].
@@ -47,14 +50,10 @@ def find_extrema(levels: Tensor, params: SIFTParams = SIFTParams(), softness: So
     >>> candidates[0, 0], log_weight.shape
     (tensor([2, 8, 7]), torch.Size([1, 2]))
     """
+    planes = as_planes(levels)
     with torch.no_grad():
-        bound = _bounds(levels.detach(), params, softness)
-        b, n_layers, h, w = bound.shape
-        best = bound.flatten(1).topk(min(count, n_layers * h * w)).indices
-        margin = params.border
-        candidates = torch.stack([best // (h * w) + 1, best // w % h + margin, best % w + margin], -1)
-    cube = as_planes(levels).cubes(*candidates.unbind(-1))
-    return candidates, is_extremum(cube, params, softness)
+        candidates = torch.cat([_likeliest(planes, o, params, softness, count) for o in range(len(planes.sizes))], 1)
+    return candidates, is_extremum(planes.cubes(*candidates.unbind(-1)), params, softness)
 
 
 def is_extremum(cube: Tensor, params: SIFTParams = SIFTParams(), softness: Softness = Softness()) -> Tensor:
@@ -88,28 +87,39 @@ def _threshold(params: SIFTParams):
     return params.prefilter * params.contrast_threshold / params.n_octave_layers * 255
 
 
+def _likeliest(planes: Planes, octave: int, params: SIFTParams, softness: Softness, count: int) -> Tensor:
+    """The `count` cells of largest bound in one octave, (B, N, 3)."""
+    bound = _bounds(planes.levels(octave).detach(), params, softness)
+    _, n_layers, h, w = bound.shape
+    best = bound.flatten(1).topk(min(count, n_layers * h * w)).indices
+    margin, first = params.border, octave * planes.per_octave + 1
+    return torch.stack([best // (h * w) + first, best // w % h + margin, best % w + margin], -1)
+
+
 def _bounds(levels: Tensor, params: SIFTParams, softness: Softness) -> Tensor:
     """Upper bound on log weight, plus |D| so that among sure ones the strong come first: (B, S, H − 2m, W − 2m).
 
-    The largest of all 27 values is D itself for an extremum, whose bound is then 0.
+        log a ≤ −β·(what D lacks to be the largest of the 27),   log σ(β·margin) ≤ −β·(what |D| lacks to the threshold)
+
+    The largest of all 27 values is D itself for an extremum, which lacks nothing.  In grey levels.
     """
     m = params.border
     inner = levels[:, :, m - 1:levels.shape[2] - m + 1, m - 1:levels.shape[3] - m + 1]
     dog = inner[:, 1:] - inner[:, :-1]
-    value = dog[:, 1:-1, 1:-1, 1:-1].abs()
-    largest, smallest = _largest_of_27(dog), _largest_of_27(-dog)
-    gap = (value - torch.where(dog[:, 1:-1, 1:-1, 1:-1] >= 0, largest, smallest)) / 255
-    strength = (value - static(params).candidate_threshold()) / 255
-    return (log_gate(gap, softness.extremum / softness.gap, closed=True).clamp(min=_LEAST) +
-            log_gate(strength, softness.prefilter / softness.gap).clamp(min=_LEAST) + value / 255)
+    value = dog[:, 1:-1, 1:-1, 1:-1]
+    lacks = torch.where(value >= 0, _of_27(dog, torch.maximum) - value, value - _of_27(dog, torch.minimum))
+    strength = value.abs()
+    weak = (static(params).candidate_threshold() - strength).clamp(min=0)
+    strength = strength.sub(lacks, alpha=min(softness.extremum, _STEEP) / softness.gap)
+    return strength.sub(weak, alpha=min(softness.prefilter, _STEEP) / softness.gap)
 
 
-_LEAST = -1e6                                       # still ranks what a hard gate has turned down
+_STEEP = 1e6                                        # still ranks what a hard gate has turned down
 
 
-def _largest_of_27(dog: Tensor) -> Tensor:
-    """Largest value of each cell and its neighbours, (B, S + 2, H, W) → (B, S, H − 2, W − 2)."""
-    for axis in (3, 2, 1):
+def _of_27(dog: Tensor, larger: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Largest (or smallest) value of each cell and its neighbours, (B, S + 2, H, W) → (B, S, H − 2, W − 2)."""
+    for axis in (1, 3, 2):                          # layers first: it leaves S of S + 2
         n = dog.shape[axis] - 2
-        dog = torch.maximum(torch.maximum(dog.narrow(axis, 0, n), dog.narrow(axis, 1, n)), dog.narrow(axis, 2, n))
+        dog = larger(larger(dog.narrow(axis, 0, n), dog.narrow(axis, 1, n)), dog.narrow(axis, 2, n))
     return dog

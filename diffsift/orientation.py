@@ -137,9 +137,12 @@ def _vote_smoothly(planes: Planes, layer: Tensor, row: Tensor, col: Tensor, sigm
     area = (2 * params.ori_reach * spread / _LATTICE) ** 2
     vote = area * torch.exp(-(u * u + u[:, None] * u[:, None]) / 2) * soft_length(length, softness.length)
     n = params.n_ori_bins
-    distance = angle.flatten(2)[..., None] * (n / 360) - torch.arange(n, device=sigma.device)
-    distance = distance - n * torch.round(distance / n).detach()
-    return (vote.flatten(2)[..., None, :] @ bspline(distance)).squeeze(-2)
+    position = angle.flatten(2) * (n / 360)
+    lower = torch.floor(position).detach()
+    bins = torch.zeros_like(sigma[..., None]).expand(*sigma.shape, n)
+    for j in range(-1, 3):                                          # the four bins within reach of the spline
+        bins = bins.scatter_add(2, (lower.long() + j) % n, vote.flatten(2) * bspline(position - lower - j))
+    return bins
 
 
 def window_reach(params: SIFTParams) -> int:

@@ -2,9 +2,13 @@
 
     images → scale space → extrema → refine → distinct → orient → the K heaviest → describe → SoftFeatures
 
-No keypoint is dropped: the gates of all steps multiply to its weight, as a sum of logarithms.  Every tensor has a
-shape that depends on K and the size of the image alone, so `torch.func`, `vmap` and `torch.compile` see no branch.
+Every tensor has a shape that depends on K and the size of the image alone, so `torch.func`, `vmap` and
+`torch.compile` see no branch.
 
+Relaxed      in or out becomes a weight: no keypoint is dropped, the gates of all steps multiply to its weight, as a
+             sum of logarithms.
+Limit        `Softness.hard()` in mode "opencv": weights of 1 and 0, and the keypoints and descriptors of the hard twin.
+Singular     an image too small for an octave, and slots without a keypoint: weight 0, finite values, derivative 0.
 Held fixed   which cells are looked at (4·K an octave, by an upper bound on their weight, then 4·K in all), the moves
              of the refinement, which keypoint takes which slot.  All are piecewise constant in the image, so the
              derivative is right wherever none of them changes: almost everywhere.
@@ -140,12 +144,10 @@ def find_keypoints(octaves: Planes, params: SIFTParams, softness: Softness, coun
 
 def _candidates(octaves: Planes, params: SIFTParams, softness: Softness, count: int) -> tuple[Tensor, Tensor]:
     """Step 2 on every octave: the `count` candidates of largest weight, then |D|, and their log weights."""
-    found = [find_extrema(octaves.levels(o), params, softness, count=count) for o in range(len(octaves.sizes))]
-    candidates = torch.cat([cells + torch.tensor([o * octaves.per_octave, 0, 0], device=cells.device)
-                            for o, (cells, _) in enumerate(found)], 1)
-    log_weight = torch.cat([weight for _, weight in found], 1)
+    candidates, log_weight = find_extrema(octaves, params, softness, count=count)
     layer, row, col = candidates.unbind(-1)
-    strength = (octaves.read(layer + 1, row, col) - octaves.read(layer, row, col)).abs()
+    fixed = octaves._replace(values=octaves.values.detach())
+    strength = (fixed.read(layer + 1, row, col) - fixed.read(layer, row, col)).abs()
     chosen = strongest(log_weight, strength, count)
     return candidates.gather(1, chosen[..., None].expand(-1, -1, 3)), log_weight.gather(1, chosen)
 

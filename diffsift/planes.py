@@ -77,13 +77,14 @@ class Planes(NamedTuple):
         difference L[x + 1] − L[x − 1] does, which is the derivative after a box of variance ⅓.
         """
         left, top = torch.floor(x).detach() - 1, torch.floor(y).detach() - 1
-        tap = torch.arange(4, device=x.device)
-        along_x, along_y = (x - left)[..., None] - tap, (y - top)[..., None] - tap                 # (B, …, 4)
-        rows, cols = top.long()[..., None, None] + tap[:, None], left.long()[..., None, None] + tap
-        square = self.read(plane[..., None, None], rows, cols)
-        square = square - square[..., 1:2, 1:2].detach()            # the slopes sum to 0: flat stays exactly flat
-        dx = torch.einsum("...ij,...i,...j->...", square, bspline(along_y), bspline_slope(along_x))
-        dy = torch.einsum("...ij,...i,...j->...", square, bspline_slope(along_y), bspline(along_x))
+        right, down = (torch.arange(4, device=x.device).view(-1, *shape) for shape in ((1,) * (x.dim() - 1),
+                                                                                      (1,) * x.dim()))
+        square = self.read(plane[:, None, None], top.long()[:, None, None] + down,
+                           left.long()[:, None, None] + right)                                     # (B, 4, 4, …)
+        square = square - square[:, 1:2, 1:2].detach()              # the slopes sum to 0: flat stays exactly flat
+        along_x, along_y = (x - left)[:, None] - right, (y - top)[:, None] - right                 # (B, 4, …)
+        dx = ((square * bspline_slope(along_x)[:, None]).sum(2) * bspline(along_y)).sum(1)
+        dy = ((square * bspline(along_x)[:, None]).sum(2) * bspline_slope(along_y)).sum(1)
         return 2 * dx, -2 * dy
 
 

@@ -1,7 +1,11 @@
 """Which keypoints fill the slots: no duplicates, the heaviest first.
 
-In the hard twin a keypoint is in or out; here each has a slot and a weight, and there are as many slots as asked
-for.  Nothing is relaxed.  Held fixed: which keypoint takes which slot, and which of two equal ones counts.
+In the hard twin a keypoint is in or out; here each has a slot and a weight.
+
+Relaxed      nothing: there are as many slots as asked for, and what is out has no weight.
+Limit        weights 1 and 0: the keypoints of the hard twin by response, cut at n without those that tie with the last.
+Singular     a tie in weight and response: the one that stood first stays first.
+Held fixed   which keypoint takes which slot, and which of two in one cell counts.
 
 imports: torch only          Hard twin  pysift/selection.py
 """

@@ -1,0 +1,72 @@
+"""Forward and backward of batches on a GPU, where there is one: milliseconds and peak memory, diffsift beside kornia.
+
+Batches of 1, 2, 4 … 64 images of 640 × 480 and 1600 × 1200 with 256 slots each.  A batch that does not fit is
+written down as such, and larger ones of that contestant are left out.
+"""
+from __future__ import annotations
+
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+import torch
+
+from benchmarks.differentiable import Contestant, Passes, present
+from benchmarks.photographs import sized
+
+SIZES = ((640, 480), (1600, 1200))                      # width, height
+BATCHES = (1, 2, 4, 8, 16, 32, 64)
+SLOTS = 256
+_ROUNDS = 5
+
+
+def measure() -> list[dict] | str:
+    """One row a contestant, size and batch; a sentence where there is no GPU."""
+    if not torch.cuda.is_available():
+        print("\nno GPU: torch.cuda.is_available() is False, batches were not timed")
+        return "not run: torch.cuda.is_available() is False"
+    rows = []
+    for width, height in SIZES:
+        for contestant in present():
+            for batch in BATCHES:
+                row = {"contestant": contestant.name, "width": width, "height": height, "batch": batch,
+                       "slots": SLOTS, "device": torch.cuda.get_device_name(), **_row(contestant, width, height, batch)}
+                rows.append(row)
+                print(row, flush=True)
+                if "failed" in row:
+                    break
+    return rows
+
+
+def _row(contestant: Contestant, width: int, height: int, batch: int) -> dict:
+    """Milliseconds of each round and peak bytes, or why there are none."""
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    try:
+        taken = time_batch(contestant, _images(width, height, batch), "cuda")
+    except (torch.OutOfMemoryError, RuntimeError) as error:
+        return {"failed": f"{type(error).__name__}: {str(error).splitlines()[0]}"}
+    return {**taken, "median": {kind: median(ms) for kind, ms in taken.items()},
+            "peak_bytes": torch.cuda.max_memory_allocated()}
+
+
+def time_batch(contestant: Contestant, images: torch.Tensor, device: str) -> dict[str, list[float]]:
+    """Milliseconds of forward and backward, the queue empty before and after each; the first two rounds are dropped."""
+    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
+    passes = Passes(contestant.build(SLOTS, device), images.to(device))
+    taken: dict[str, list[float]] = {"forward": [], "backward": []}
+    for turn in range(2 + _ROUNDS):
+        for kind in taken:
+            wait()
+            start = perf_counter()
+            getattr(passes, kind)()
+            wait()
+            if turn >= 2:
+                taken[kind].append(1e3 * (perf_counter() - start))
+    return taken
+
+
+def _images(width: int, height: int, batch: int) -> torch.Tensor:
+    """The same picture `batch` times, each moved on by 37 columns, (B, 1, H, W)."""
+    grey = sized(height, width).astype(np.float32) / 255
+    return torch.from_numpy(np.stack([np.roll(grey, 37 * i, 1) for i in range(batch)]))[:, None]

@@ -1,0 +1,45 @@
+"""The picture of `gradients`: milliseconds of forward and backward, a panel for each case and number of threads."""
+from __future__ import annotations
+
+from statistics import median
+
+from matplotlib.figure import Figure
+
+_COLOURS = {"forward": "#1f77b4", "backward": "#ff7f0e", "inference": "#7f7f7f"}
+
+
+def draw(rows: list[dict]) -> Figure:
+    """Draw the rows of gradients.json whose memory is as installed; bars are medians."""
+    rows = [row for row in rows if row["regime"] == "as installed"]
+    cases, threads = sorted({(row["side"], row["slots"]) for row in rows}), sorted({row["threads"] for row in rows})
+    figure = Figure(figsize=(10, 0.9 + 2.1 * len(cases)), layout="constrained")
+    panels = figure.subplots(len(cases), len(threads), squeeze=False, sharey=True, sharex="row")
+    for row in rows:
+        _draw_panel(panels[cases.index((row["side"], row["slots"]))][threads.index(row["threads"])], row)
+    for kind, label in (("forward", "forward, with its graph"), ("backward", "backward"),
+                        ("inference", "cv2: forward, the only one it has")):
+        panels[0][0].barh([0], [0], color=_COLOURS[kind], label=label)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+def _draw_panel(axes, row: dict) -> None:
+    names = list(row["found"])
+    longest = 0.0
+    for place, name in enumerate(names):
+        kinds = ("inference",) if name == "cv2" else ("forward", "backward")
+        left = 0.0
+        for kind in kinds:
+            width = 1e3 * median(row["seconds"][f"{name}, {kind}"])
+            axes.barh(place, width, left=left, color=_COLOURS[kind], height=0.65)
+            left += width
+        times = f"   {row['ratios'][name]:.2f}×" if name in row["ratios"] else ""
+        axes.text(left, place, f" {left:.0f} ms{times}", va="center", fontsize=8)
+        longest = max(longest, left)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xlim(0, 1.3 * longest)
+    axes.set_xlabel("ms")
+    axes.set_title(f"{row['side']} × {row['side']} px, {row['slots']} keypoints, "
+                   f"{row['threads']} thread{'s' * (row['threads'] > 1)}", fontsize=10)
+    axes.spines[["top", "right"]].set_visible(False)
