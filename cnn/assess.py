@@ -55,8 +55,9 @@ def assess(run: str | Path, files: str | Path | None = None) -> dict:
                        for name, confidence in confidences(heat).items()}}
     if recipe.dataset == "mnist":
         model = load_weights(build(recipe), folder / "weights.npz")
-        record["unknown"] = {kind: telling_apart(scores, logits(model, images, data.known("mnist")), record["thresholds"],
-                                                 heat) for kind, images in strangers(files).items()}
+        strange = {kind: logits(model, images, data.known("mnist")) for kind, images in strangers(files).items()}
+        record["unknown"] = {kind: telling_apart(scores, other, record["thresholds"], heat)
+                             for kind, other in strange.items()}
     write_json(folder / "evaluation.json", record)
     return record
 

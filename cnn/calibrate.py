@@ -49,7 +49,7 @@ def temperature(scores: Tensor, labels: Tensor) -> float:
 
 
 def calibration_error(probabilities: Tensor, labels: Tensor, bins: int = 15) -> float:
-    """Return the expected calibration error: Σ over bins of |accuracy − confidence| × share [Guo et al. 2017, eq. 3]."""
+    """Return Σ over bins of |accuracy − confidence| × share: the expected calibration error [Guo et al. 2017, eq. 3]."""
     counts, accuracies, confidences = reliability(probabilities, labels, bins)
     return (counts * (accuracies - confidences).abs()).sum().item() / len(labels)
 
@@ -69,7 +69,7 @@ def max_probability(scores: Tensor) -> Tensor:
 
 
 def energy(scores: Tensor) -> Tensor:
-    """Return ln Σ exp z_k (N,) of logits (N, K): minus the free energy of the paper, so that larger is more familiar."""
+    """Return ln Σ exp z_k (N,) of logits (N, K): minus the paper's free energy, so that larger is more familiar."""
     return torch.logsumexp(scores.double(), 1)
 
 

@@ -10,6 +10,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.util import find_spec
 
 COMMANDS = ("train", "eval", "compare", "predict", "gradflow")
 FAILURES = (ValueError, TypeError, OSError, ImportError, MemoryError)
@@ -51,7 +52,8 @@ def build_parser() -> argparse.ArgumentParser:
                                   formatter_class=argparse.RawDescriptionHelpFormatter)
         module.add_arguments(sub)
         sub.set_defaults(run=module.run)
-    explain = import_module("cnn.explain.commands")
-    explain.add_saliency(commands)
-    explain.add_gradcam(commands)
+    if find_spec("cnn.explain"):
+        explain = import_module("cnn.explain.commands")
+        explain.add_saliency(commands)
+        explain.add_gradcam(commands)
     return parser

@@ -30,7 +30,7 @@ class Source:
     size: int                                                # px, images are square
     mean: tuple[float, ...]                                  # of the training half, a channel, in [0, 1]
     std: tuple[float, ...]
-    validation: int                                          # images taken out of the training half
+    validation: int                                          # images taken out of the training half, a fifth at most
     folder: str = ""                                         # where it lies under a folder of several sets
     base: str = ""                                           # its download, and the sha256 of each file
     files: tuple[tuple[str, str], ...] = ()
@@ -100,7 +100,8 @@ def load(name: str, part: str, folder: str | Path | None = None) -> Images:
     images, labels = _synthetic(half) if name == "synthetic" else _read(source, half, folder)
     if part != "test":
         order = np.random.default_rng(_SPLIT_SEED).permutation(len(labels))
-        held, rest = order[:source.validation], np.sort(order[source.validation:])
+        n = min(source.validation, len(labels) // 5)
+        held, rest = order[:n], np.sort(order[n:])
         chosen = held if part == "validation" else rest
         images, labels = images[chosen], labels[chosen]
     return Images(torch.from_numpy(images), torch.from_numpy(labels))

@@ -38,7 +38,7 @@ def _processor() -> str:
 def write_json(path: Path, content: dict) -> None:
     """Write a JSON file."""
     with replacing(path) as part:
-        part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        part.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def read_json(path: Path) -> dict:

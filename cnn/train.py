@@ -101,6 +101,9 @@ def train(recipe: Recipe, folder: str | Path, *, files: str | Path | None = None
         parts = [data.load(recipe.dataset, part, files) for part in ("train", "validation")]
         if processes.is_first:
             processes.wait()
+        if len(parts[0].first(recipe.limit)) < recipe.batch:
+            raise ValueError(f"a batch of {recipe.batch} is more than the {len(parts[0].first(recipe.limit))} training "
+                             "images: lower --batch")
         run = Run(recipe, folder, parts[0].first(recipe.limit), parts[1], processes, interruption, say)
         run.go(state)
         return run.finish(state, files)

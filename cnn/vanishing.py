@@ -71,7 +71,7 @@ def measure(study: Study, files: str | Path | None = None, say: Callable[[str], 
     for (shortcuts, batch_norm), depth, seed in product(KINDS, study.depths, range(study.seeds)):
         for moment in follow(study, network(depth, shortcuts, batch_norm, seed), images, part.labels, seed):
             rows.append({"shortcuts": shortcuts, "batch_norm": batch_norm, "depth": depth, "seed": seed, **moment})
-        say(f"{label(rows[-1])}  depth {depth}  seed {seed}  slope {rows[-1]['slope']:+.4f}")
+        say(f"{label(rows[-1])}  depth {depth}  seed {seed}  slope {rows[-1]['slope']}")
     return {"date": datetime.date.today().isoformat(), "study": asdict(study), "rows": rows}
 
 
@@ -89,12 +89,11 @@ def follow(study: Study, model: nn.Module, images: Tensor, labels: Tensor, seed:
     if study.steps:
         optimiser = torch.optim.SGD(model.parameters(), study.rate, momentum=0.9)
         draw = torch.Generator().manual_seed(seed)
-        for step in range(study.steps):
+        for _ in range(study.steps):
             batch = torch.randint(len(labels), (study.batch,), generator=draw)
             loss = F.cross_entropy(model(images[batch]), labels[batch])
             if not loss.item() < 1e12:                       # NaN too: it diverged
-                moments.append({"step": step, "loss": None, "norms": None, "slope": math.nan})
-                return moments
+                return [*moments, {"step": study.steps, "loss": None, "norms": None, "slope": None}]
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -103,8 +102,10 @@ def follow(study: Study, model: nn.Module, images: Tensor, labels: Tensor, seed:
 
 
 def look(model: nn.Module, images: Tensor, labels: Tensor) -> dict:
-    """Return the loss, the gradient's norm at each ReLU from the image on, and the slope."""
+    """Return the loss, the gradient's norm at each ReLU from the image on, and the slope; None where there is none."""
     loss, norms = gradient_norms(model, images, labels)
+    if not all(map(math.isfinite, (loss, *norms))):
+        return {"loss": None, "norms": None, "slope": None}
     return {"loss": loss, "norms": [float(f"{norm:.6g}") for norm in norms], "slope": slope(norms)}
 
 
@@ -130,14 +131,14 @@ def gradient_norms(model: nn.Module, images: Tensor, labels: Tensor) -> tuple[fl
     return loss.item(), [gradient.norm().item() for gradient in gradients]
 
 
-def slope(norms: list[float]) -> float:
-    """Return the growth of ln ‖g‖ a layer from the loss to the image; NaN where a norm is zero or not finite.
+def slope(norms: list[float]) -> float | None:
+    """Return the growth of ln ‖g‖ a layer from the loss to the image; None where a norm is zero or not finite.
 
     >>> round(slope([8.0, 4.0, 2.0, 1.0]), 6) == round(math.log(2), 6)
     True
     """
     if not all(0 < norm < math.inf for norm in norms):
-        return math.nan
+        return None
     y = torch.tensor(norms, dtype=torch.float64).log()
     k = torch.arange(len(norms), dtype=torch.float64)
     k = k - k.mean()
@@ -157,7 +158,7 @@ def summarise(rows: list[dict]) -> list[dict]:
         groups.setdefault((label(row), row["depth"], moment), []).append(row)
     result = []
     for (kind, depth, moment), group in groups.items():
-        slopes = [row["slope"] for row in group if math.isfinite(row["slope"])]
+        slopes = [row["slope"] for row in group if row["slope"] is not None]
         mean, half = mean_interval(slopes) if slopes else (math.nan, math.nan)
         losses = [row["loss"] for row in group if row["loss"] is not None]
         result.append({"kind": kind, "depth": depth, "moment": moment, "slope": mean, "half": half,

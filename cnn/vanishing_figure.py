@@ -1,8 +1,6 @@
 """The figure of `cnn.vanishing`: the norm of the gradient at each layer, one panel a kind of network."""
 from __future__ import annotations
 
-import math
-
 from cnn.pictures import blank
 from cnn.vanishing import KINDS, label
 
@@ -16,13 +14,13 @@ def draw(rows: list[dict]):
     for line, (name, chosen) in zip(axes, moments):
         for ax, (shortcuts, batch_norm) in zip(line, KINDS):
             for row in chosen:
-                if (row["shortcuts"], row["batch_norm"]) != (shortcuts, batch_norm) or not math.isfinite(row["slope"]):
+                if (row["shortcuts"], row["batch_norm"]) != (shortcuts, batch_norm) or row["slope"] is None:
                     continue
                 colour = f"C{depths.index(row['depth'])}"
                 ax.plot(range(1, len(row["norms"]) + 1), row["norms"], color=colour, linewidth=0.8,
                         label=f"depth {row['depth']}" if row["seed"] == 0 else None)
-            ax.set(yscale="log", xlabel="layer, from the image", title=f"{name}: {label({'shortcuts': shortcuts,
-                   'batch_norm': batch_norm})}")
+            kind = label({"shortcuts": shortcuts, "batch_norm": batch_norm})
+            ax.set(yscale="log", xlabel="layer, from the image", title=f"{name}: {' '.join(kind.split())}")
         line[0].set_ylabel("norm of the gradient")
     axes[0, 0].legend(fontsize=8)
     return figure

@@ -31,8 +31,8 @@ def run(args: argparse.Namespace) -> int:
     from cnn.manifest import read_json, save_figure
     folder = Path(args.run_folder)
     record = assess(folder, args.data)
-    figure = pictures.evaluation(read_json(folder / "manifest.json"), record, *load_answers(folder / "answers.npz")["test"])
-    save_figure(folder / "evaluation.png", figure)
+    test = load_answers(folder / "answers.npz")["test"]
+    save_figure(folder / "evaluation.png", pictures.evaluation(read_json(folder / "manifest.json"), record, *test))
     if args.json:
         print(json.dumps(record, indent=1))
         return 0

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("model", metavar="MODEL", help="lenet, simple, alexnet, alexnet-cifar, resnet18, resnet18-3x3, "
                         "bottleneck, plain, plain-bottleneck, mobilenet or mobilenet-plain")
-    parser.add_argument("--seed", type=natural, default=0, help="of weights, order, augmentation and dropout (default 0)")
+    parser.add_argument("--seed", type=natural, default=0, help="of all that is drawn (default 0)")
     add_data(parser)
     for option, kind in _OWN.items():
         parser.add_argument(f"--{option}", type=kind, help=_ABOUT[option])
