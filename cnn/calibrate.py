@@ -49,7 +49,7 @@ def temperature(scores: Tensor, labels: Tensor) -> float:
 
 
 def calibration_error(probabilities: Tensor, labels: Tensor, bins: int = 15) -> float:
-    """Return Σ over bins of |accuracy − confidence| × share: the expected calibration error [Guo et al. 2017, eq. 3]."""
+    """Return the sum over bins of |accuracy − confidence| × share: Guo et al. 2017, eq. 3."""
     counts, accuracies, confidences = reliability(probabilities, labels, bins)
     return (counts * (accuracies - confidences).abs()).sum().item() / len(labels)
 

@@ -79,7 +79,7 @@ _CIFAR = {"dataset": "cifar10", "epochs": 30, "augment": "photos"}
 _RESIDUAL = {**_CIFAR, "optimiser": "momentum", "rate": 0.1, "decay": 5e-4}
 _FASHION = {"dataset": "fashion", "epochs": 12, "augment": "photos", "rate": 4e-3, "width": 0.25}
 DEFAULTS: dict[str, dict] = {
-    "lenet": {"dataset": "mnist", "epochs": 30, "augment": "digits", "rate": 4e-3},
+    "lenet": {"dataset": "mnist", "epochs": 20, "augment": "digits", "rate": 4e-3},
     "simple": {"dataset": "synthetic", "epochs": 5, "batch": 32, "rate": 1e-3},
     "alexnet": {**_CIFAR, "rate": 5e-4},
     "alexnet-cifar": {**_CIFAR, "rate": 5e-4},

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from cnn import data, formats, synthetic
-from cnn_tiny import bars, idx
+from cnn_bars import bars, idx
 
 pytest_plugins = ["cnn_tiny"]
 RNG = np.random.default_rng(5)
