@@ -19,9 +19,10 @@ class Scaled(nn.Module):
         super().__init__()
         self.steps = nn.ModuleList(nn.ReLU() for _ in range(depth))
         self.factor = factor
+        self.start = nn.Parameter(torch.ones(()))
 
     def forward(self, x):
-        x = x.abs().mean((1, 2))[:, :8].repeat(1, 2)[:, :10]
+        x = x.abs().mean((1, 2))[:, :8].repeat(1, 2)[:, :10] * self.start
         for relu in self.steps:
             x = relu(self.factor * x)
         return x

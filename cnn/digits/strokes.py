@@ -59,9 +59,9 @@ def smooth(points: np.ndarray, fine: int = 60) -> np.ndarray:
 
 
 def scribble(rng: np.random.Generator) -> list[Stroke]:
-    """Draw nonsense: one to three wandering lines with loops."""
+    """Draw nonsense: two to four wandering lines with loops, since one alone is at times a 2 or a 6."""
     strokes = []
-    for _ in range(rng.integers(1, 4)):
+    for _ in range(rng.integers(2, 5)):
         n = int(rng.integers(8, 16))
         turns = np.cumsum(rng.normal(rng.choice([-1, 1]) * 0.9, 0.8, n))
         walk = np.cumsum(0.25 * np.stack([np.cos(turns), np.sin(turns)], 1), 0)
