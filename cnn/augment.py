@@ -47,6 +47,26 @@ def photos(images: Tensor) -> Tensor:
     return padded.permute(0, 2, 3, 1)[which, rows, columns].permute(0, 3, 1, 2)
 
 
+def broken(images: Tensor) -> Tensor:
+    """Make digits (N, C, H, W), H and W even, into what is none: each with its quarters shuffled, or on top of others.
+
+    Half of them have their quarters in a cyclic order; the others are the brightest of the image, one that is
+    mirrored and, for every second, one that is transposed.
+    """
+    n, _, height, width = images.shape
+    top, bottom = images[:, :, :height // 2], images[:, :, height // 2:]
+    left, right = slice(0, width // 2), slice(width // 2, width)
+    turns = torch.randint(2, (n, 1, 1, 1)) == 0              # a quarter on, or a quarter back
+    on = torch.cat([torch.cat([bottom[..., left], top[..., left]], 3),
+                    torch.cat([bottom[..., right], top[..., right]], 3)], 2)
+    back = torch.cat([torch.cat([top[..., right], bottom[..., right]], 3),
+                      torch.cat([top[..., left], bottom[..., left]], 3)], 2)
+    mirrored, transposed = images[torch.randperm(n)].flip(3), images[torch.randperm(n)].transpose(2, 3)
+    third = torch.rand(n, 1, 1, 1) < 0.5
+    piled = torch.maximum(torch.maximum(images, mirrored), torch.where(third, transposed, images))
+    return torch.where(torch.rand(n, 1, 1, 1) < 0.5, torch.where(turns, on, back), piled)
+
+
 def none(images: Tensor) -> Tensor:
     """Leave a batch as it is."""
     return images

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 
 from cnn import data
@@ -28,6 +29,7 @@ def compare(runs: Iterable[str | Path], timed: bool = False) -> list[dict]:
     groups: dict[str, list[dict]] = {}
     for run in runs:
         record = read_json(Path(run) / "manifest.json")
+        record["recipe"] = asdict(Recipe(**record["recipe"]))            # a field that came later has its default
         groups.setdefault(repr({k: v for k, v in record["recipe"].items() if k != "seed"}), []).append(record)
     rows = [row(records) for records in groups.values()]
     name(rows)

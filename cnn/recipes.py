@@ -27,6 +27,7 @@ class Recipe:
     augment: str = "none"
     width: float = 1.0                                       # of a MobileNet and its plain twin
     smoothing: float = 0.0                                   # of the labels
+    exposure: float = 0.0                                    # weight of the loss on broken digits, see cnn/train.py
     limit: int | None = None                                 # training images used, all by default
 
     def __post_init__(self):

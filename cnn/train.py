@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnn import data, manifest
-from cnn.augment import AUGMENTATIONS
+from cnn.augment import AUGMENTATIONS, broken
 from cnn.checkpoint import save_answers, save_weights
 from cnn.evaluate import accuracy, logits
 from cnn.interrupt import Interruption
@@ -60,8 +60,9 @@ class State:
 
     def load(self, saved: dict, recipe: Recipe, path: Path) -> None:
         """Go on from a checkpoint."""
-        if saved["recipe"] != asdict(recipe):
-            other = {k: v for k, v in saved["recipe"].items() if v != asdict(recipe).get(k)}
+        theirs = asdict(Recipe(**saved["recipe"]))           # a field that came later has its default
+        if theirs != asdict(recipe):
+            other = {k: v for k, v in theirs.items() if v != getattr(recipe, k)}
             raise ValueError(f"{path} is of another run, with {other}: choose another folder with -o, or the same "
                              "options")
         self.model.load_state_dict(saved["model"])
@@ -156,6 +157,8 @@ class Run:
         model.train()
         scores = model(data.normalise(images, data.known(self.recipe.dataset)))
         loss = F.cross_entropy(scores, labels, label_smoothing=self.recipe.smoothing)
+        if self.recipe.exposure:
+            loss = loss + self.recipe.exposure * self.unknown_loss(model, images)
         state.optimiser.zero_grad()
         loss.backward()
         state.optimiser.step()
@@ -165,6 +168,16 @@ class Run:
         state.loss += value * len(batch)
         state.correct += (scores.argmax(1) == labels).sum().item()
         state.step += 1
+
+    def unknown_loss(self, model: nn.Module, images: Tensor) -> Tensor:
+        """Return the cross-entropy between equal probabilities and the answers to digits that were broken.
+
+        [Hendrycks, Mazeika, Dietterich 2019, "Deep anomaly detection with outlier exposure", §3], but with outliers
+        made of the digits themselves, so that letters, scribbles and garments stay unseen.
+        """
+        strange = broken(images[:len(images) // 2])
+        scores = model(data.normalise(strange, data.known(self.recipe.dataset)))
+        return -F.log_softmax(scores, 1).mean()
 
     def end_epoch(self, state: State, per_epoch: int) -> None:
         """Look at the validation part and write the curves on."""

@@ -13,10 +13,11 @@ from cnn.commands.options import add_data, add_threads, natural, positive
 HELP = "train a network, or go on training it"
 EXAMPLE = "cnnlab train lenet --seed 0 -o runs/lenet-0"
 _OWN = {"epochs": positive, "batch": positive, "rate": float, "decay": float, "width": float, "smoothing": float,
-        "limit": positive, "optimiser": str, "augment": str, "dataset": str}
+        "exposure": float, "limit": positive, "optimiser": str, "augment": str, "dataset": str}
 _ABOUT = {
     "epochs": "passes over the training part", "batch": "images a step", "rate": "highest learning rate",
-    "decay": "weight decay", "width": "of mobilenet", "smoothing": "of labels", "limit": "use only so many images",
+    "decay": "weight decay", "width": "of mobilenet", "smoothing": "of labels",
+    "exposure": "weight of the loss on broken digits", "limit": "use only so many images",
     "optimiser": "sgd, momentum, rmsprop, adam or adamw", "augment": "none, digits or photos",
     "dataset": "mnist, fashion, cifar10 or synthetic"}
 
