@@ -100,3 +100,11 @@ def threshold(known: Tensor, kept: float) -> float:
 def false_positives(known: Tensor, unknown: Tensor, kept: float = 0.95) -> float:
     """Return the part of unknown images that reach the threshold which `kept` of the known ones reach: FPR95."""
     return (unknown >= threshold(known, kept)).double().mean().item()
+
+
+def coverage_risk(scores: Tensor, labels: Tensor, confidence: Tensor) -> tuple[Tensor, Tensor]:
+    """Return, for the n most confident answers, n over all and the part of them that is wrong, (N,) each."""
+    order = confidence.argsort(descending=True)
+    wrong = (scores.argmax(1) != labels)[order].double().cumsum(0)
+    n = torch.arange(1, len(labels) + 1)
+    return n / len(labels), wrong / n

@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cnn.calibrate import reliability
+from cnn.calibrate import coverage_risk, max_probability, reliability
 
 BLUE, GREEN, RED, GREY = "#2a6fb0", "#2e8b57", "#c0392b", "#9aa5b1"
 
@@ -37,7 +37,7 @@ def answers(answered: list[tuple[str, object]]):
         colours = [GREY if answer.digit is None else GREEN if k == answer.digit else BLUE for k in range(10)]
         axes[1, column].bar(range(10), answer.probabilities, color=colours)
         axes[1, column].set(xticks=range(10), ylim=(0, 1), xlabel="class",
-                            title=f"confidence {answer.confidence:.1f}\nneeded {answer.threshold:.1f}")
+                            title=f"confidence {answer.confidence:.2f}\nneeded {answer.threshold:.2f}")
         axes[1, column].tick_params(labelsize=7)
         axes[1, column].title.set_fontsize(8)
     axes[1, 0].set_ylabel("probability")
@@ -61,8 +61,8 @@ def predictions(images: Tensor, labels: Tensor, probabilities: Tensor, classes: 
 
 
 def evaluation(manifest: dict, record: dict, scores: Tensor, labels: Tensor):
-    """Draw a run: its curves, its reliability before and after calibration, the recall of each class."""
-    figure, axes = blank(1, 3, 12, 3.6)
+    """Draw a run: curves, reliability before and after calibration, recall of each class, risk against coverage."""
+    figure, axes = blank(1, 4, 15, 3.6)
     curves = manifest["curves"]
     epochs = range(1, len(curves["loss"]) + 1)
     axes[0, 0].plot(epochs, curves["train_accuracy"], color=GREY, label="training, augmented")
@@ -80,6 +80,9 @@ def evaluation(manifest: dict, record: dict, scores: Tensor, labels: Tensor):
     axes[0, 2].set(yticks=range(len(names)), yticklabels=names, xlabel="recall [%]", title="classes",
                    xlim=(max(0, 100 * min(values) - 2), 100))
     axes[0, 2].invert_yaxis()
+    coverage, risk = coverage_risk(scores, labels, max_probability(scores))
+    axes[0, 3].plot(100 * coverage, 100 * risk, color=BLUE)
+    axes[0, 3].set(xlabel="answered, the surest first [%]", ylabel="wrong of those [%]", title="risk and coverage")
     for ax in axes[0, :2]:
         ax.legend(fontsize=8)
     return figure

@@ -1,9 +1,8 @@
 """Which digit a picture shows, or that it shows none.
 
-    picture  →  MNIST's frame  →  logits z  →  confidence(z) below the threshold: no answer
-                                            →  else the largest of softmax(z / T)
+    picture  →  MNIST's frame  →  logits z  →  p = softmax(z / T)  →  the largest p, or no answer below the threshold
 
-The network comes with the package: LeNet on MNIST, float16, beside it temperature and thresholds that `cnnlab eval`
+The network comes with the package: LeNet on MNIST, float16, beside it temperature T and threshold that `cnnlab eval`
 found on the validation part.
 """
 from __future__ import annotations
@@ -16,7 +15,6 @@ import torch
 import torch.nn.functional as F
 
 from cnn import data
-from cnn.calibrate import CONFIDENCES
 from cnn.checkpoint import load_weights
 from cnn.evaluate import logits
 from cnn.frame import frame, read
@@ -24,7 +22,7 @@ from cnn.manifest import read_json
 from cnn.recipes import Recipe, build
 
 BUNDLED = Path(__file__).parent / "trained" / "lenet_mnist"
-_SCORE = "energy"
+_SCORE = "max_probability"
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class Answer:
 
     digit: int | None                                        # None: no digit
     probabilities: list[float]                               # (10,), calibrated
-    confidence: float                                        # the energy score
+    confidence: float                                        # the largest probability
     threshold: float                                         # below it there is no answer
     seen: np.ndarray                                         # (28, 28) uint8, what the network was given
 
@@ -71,7 +69,7 @@ class Reader:
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
         scores = logits(self.model, torch.from_numpy(seen)[None, None], data.known(self.recipe.dataset))
-        confidence = CONFIDENCES[_SCORE](scores).item()
         probabilities = F.softmax(scores.double() / self.temperature, 1)[0]
+        confidence = probabilities.max().item()
         digit = int(probabilities.argmax()) if confidence >= self.threshold else None
         return Answer(digit, [round(p, 6) for p in probabilities.tolist()], confidence, self.threshold, seen)

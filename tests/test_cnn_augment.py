@@ -81,6 +81,25 @@ def test_the_bending_has_the_amplitude_that_its_constant_says(monkeypatch):
         assert 0.7 < (moved - 13.5).std() / augment._BEND < 1.1
 
 
+def quarters(image):
+    return {image[:, i:i + 14, j:j + 14].numpy().tobytes() for i in (0, 14) for j in (0, 14)}
+
+
+def test_a_broken_digit_has_its_quarters_elsewhere_or_others_on_top_of_it():
+    torch.manual_seed(0)
+    images = torch.rand(200, 1, 28, 28)
+    out = augment.broken(images)
+    shuffled = [quarters(a) == quarters(b) for a, b in zip(images, out)]
+    assert 70 < sum(shuffled) < 130                           # of 200: four deviations of a fair coin
+    for image, strange, is_shuffled in zip(images, out, shuffled):
+        assert not torch.equal(image, strange)
+        if is_shuffled:                                       # every quarter has moved
+            assert all((image[:, i:i + 14, j:j + 14] != strange[:, i:i + 14, j:j + 14]).any()
+                       for i in (0, 14) for j in (0, 14))
+        else:
+            assert (strange >= image).all()
+
+
 def test_a_photo_is_a_crop_of_its_mirrored_border_flipped_half_of_the_time():
     torch.manual_seed(0)
     images = COLOURED[:8].repeat_interleave(50, 0)

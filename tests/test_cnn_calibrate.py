@@ -98,7 +98,7 @@ def test_confidences_are_the_papers():
 
 def test_risk_rises_from_the_surest_answers_to_the_error_of_all():
     scores, labels = honest(5000, 1.0)
-    coverage, risk = assess.coverage_risk(scores, labels, calibrate.max_probability(scores))
+    coverage, risk = calibrate.coverage_risk(scores, labels, calibrate.max_probability(scores))
     assert coverage[-1] == 1 and risk[-1].item() == pytest.approx(1 - evaluate.accuracy(scores, labels))
     assert risk[1000] < risk[3000] < risk[-1]
 

@@ -1,7 +1,7 @@
 """Assess a finished run: accuracy, classes, calibration; for digits also how it takes images that are none.
 
 Nothing is tuned on the test part and nothing runs over it again: its logits were kept when the run ended.  The folder
-of the run gets evaluation.json and evaluation.png.
+of the run gets evaluation.json, evaluation.png, and predictions.png with five images of the validation part.
 """
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Assess."""
     from cnn import pictures
-    from cnn.assess import assess
+    from cnn.assess import assess, examples
     from cnn.checkpoint import load_answers
     from cnn.manifest import read_json, save_figure
     folder = Path(args.run_folder)
     record = assess(folder, args.data)
     test = load_answers(folder / "answers.npz")["test"]
     save_figure(folder / "evaluation.png", pictures.evaluation(read_json(folder / "manifest.json"), record, *test))
+    save_figure(folder / "predictions.png", pictures.predictions(*examples(folder, args.data)))
     if args.json:
         print(json.dumps(record, indent=1))
         return 0

@@ -53,4 +53,4 @@ def line(image, answer, as_json: bool) -> str:
                            "confidence": answer.confidence, "threshold": answer.threshold})
     verdict = ("no digit" if answer.digit is None else
                f"{answer.digit}  ({100 * answer.probabilities[answer.digit]:.1f} %)")
-    return f"{image}: {verdict}  [confidence {answer.confidence:.1f}, needed {answer.threshold:.1f}]"
+    return f"{image}: {verdict}  [confidence {answer.confidence:.3f}, needed {answer.threshold:.3f}]"
