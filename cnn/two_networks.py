@@ -132,7 +132,7 @@ def draw(record: dict):
         axes[0, 1].plot(epochs, record[name]["validation_accuracy"], ":", color=colour, label=f"{name}, held out")
     axes[0, 0].set(title="loss", yscale="log", ylabel="cross-entropy")
     axes[0, 1].set(title="accuracy")
-    axes[0, 2].set(title="mean norm of the parameters' gradients", yscale="log")
+    axes[0, 2].set(title="mean gradient norm of the weights", yscale="log")
     for ax in axes[0]:
         ax.set(xlabel="epoch", xticks=epochs)
         ax.legend(fontsize=8)
@@ -141,7 +141,7 @@ def draw(record: dict):
         ax.bar(list(layers), [values[-1] for values in layers.values()], color=colour)
         ax.set(title=f"{name}: weight gradients, epoch {EPOCHS}", ylabel="norm")
     axes[1, 2].bar(["SimpleCNN", "ResNet18"], [record[name]["gradient"][-1] for name in LAYERS], color=[BLUE, RED])
-    axes[1, 2].set(title=f"mean gradient norm, epoch {EPOCHS}", ylabel="norm")
+    axes[1, 2].set(title=f"mean gradient norm, epoch {EPOCHS}", ylabel="norm", yscale="log")
     return figure
 
 

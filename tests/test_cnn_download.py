@@ -87,11 +87,12 @@ def test_a_cut_connection_is_an_error_that_names_no_half_file_and_the_next_call_
     assert kept(tmp_path) == [SHA256]
 
 
-def test_a_server_without_ranges_sends_the_whole_and_that_replaces_the_half(server, tmp_path):
+@pytest.mark.parametrize("half", [FILE[:1000], FILE + b"more"])
+def test_a_server_without_ranges_sends_the_whole_and_that_replaces_the_half(half, server, tmp_path):
     (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / f"{SHA256}.part").write_bytes(FILE[:1000])
+    (tmp_path / "cache" / f"{SHA256}.part").write_bytes(half)
     assert fetch(server.url("no-ranges"), SHA256).read_bytes() == FILE
-    assert server.asked == [("/no-ranges", 1000)]
+    assert server.asked == [("/no-ranges", len(half))]
 
 
 def test_a_half_that_is_whole_already_needs_no_network(server, tmp_path):
