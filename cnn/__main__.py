@@ -1,0 +1,6 @@
+"""`python -m cnn` is the command `cnnlab`."""
+import sys
+
+from cnn.cli import main
+
+sys.exit(main())
