@@ -1,4 +1,7 @@
-"""`python -m diffsift` runs the applications of `diffsift/apps`."""
+"""`python -m diffsift` runs the applications of `diffsift/apps`.
+
+imports: cli
+"""
 import sys
 
 from diffsift.cli import main

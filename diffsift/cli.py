@@ -3,6 +3,8 @@
     0 done     1 failed     2 wrong usage
 
 A summary goes to stdout, errors to stderr.  An application, and torch with it, is imported once its name is known.
+
+imports: nothing of diffsift
 """
 from __future__ import annotations
 
