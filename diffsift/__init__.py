@@ -3,7 +3,8 @@
     step            file               what it does                              what is relaxed
     1  scale space  scalespace.py      blur it ever more, take differences       nothing: it is linear
     2  extrema      extrema.py         find their extrema in x, y and scale      larger than 26 neighbours
-    3  refine       refine.py          fit a quadratic, weigh down the weak      contrast, edges, settling
+    3  refine       refine.py          fit a quadratic, weigh down the weak      contrast, edges, settling; in mode
+                                                                                 "smooth" the extremum itself is found
     4  orientation  orientation.py     turn each along its gradients             the nearest bin, the peaks
     5  descriptor   descriptor.py      histogram the gradients around it         the clip; in mode "smooth" the bins
        selection    selection.py       no duplicates, the heaviest               nothing
@@ -11,7 +12,8 @@
 
 Each file mirrors its hard twin in pysift, function for function (tests/test_mirror.py).  relax.py holds the
 relaxations with their limits, softness.py how soft each is, polar.py the gradient's length and angle, planes.py how
-pixels are read, rounding.py cv2's last bits, learned.py and module.py the constants that learn.
+pixels are read, jet.py what lies between them, rounding.py cv2's last bits, learned.py and module.py the constants
+that learn.
 
 Names are imported when first used, so `import diffsift` does not load torch.
 """

@@ -4,7 +4,7 @@
 
 A summary goes to stdout, errors to stderr.  An application, and torch with it, is imported once its name is known.
 
-imports: nothing of diffsift before that
+imports: nothing of diffsift
 """
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ def find_keypoints(octaves: Planes, params: SIFTParams, softness: Softness, coun
     """
     candidates, log_extremum = _candidates(octaves, params, softness, _SPARE * count)
     refined = refine(octaves, candidates, params, softness, mode=mode)
-    cells = octaves.start[refined.layer] + refined.row * octaves.width[refined.layer] + refined.col
+    cells = octaves.index(refined.layer, refined.row, refined.col)
     log_weight = distinct(cells, log_extremum + refined.log_weight)
     chosen = strongest(log_weight, refined.response, count)
     refined = Refined(*(column.gather(1, chosen) for column in refined._replace(log_weight=log_weight)))

@@ -40,6 +40,10 @@ class Planes(NamedTuple):
         """Layer of each plane within its octave."""
         return plane % self.per_octave
 
+    def index(self, plane: Tensor, row: Tensor, col: Tensor) -> Tensor:
+        """Which of the n values a pixel is; shapes broadcast."""
+        return self.start[plane] + row * self.width[plane] + col
+
     def has_gradient(self, plane: Tensor, row: Tensor, col: Tensor) -> Tensor:
         """Whether pixels have all four neighbours; shapes broadcast."""
         return (row >= 1) & (row <= self.height[plane] - 2) & (col >= 1) & (col <= self.width[plane] - 2)
@@ -49,7 +53,7 @@ class Planes(NamedTuple):
         height, width = self.height[plane], self.width[plane]
         row = torch.minimum(row.clamp(min=0), height - 1)
         col = torch.minimum(col.clamp(min=0), width - 1)
-        index = self.start[plane] + row * width + col
+        index = self.index(plane, row, col)
         return torch.gather(self.values, 1, index.flatten(1)).view(index.shape)
 
     def patches(self, plane: Tensor, row: Tensor, col: Tensor, reach: int) -> Tensor:

@@ -177,9 +177,10 @@ def test_a_shift_by_whole_coarse_pixels_shifts_keypoints_and_their_gradients(mod
 
 
 @MODES
-@pytest.mark.parametrize("quarter", [1, 2, 3])
-def test_a_quarter_turn_turns_keypoints_and_their_gradients(mode, quarter):
-    picture = sum(blob((65, 65), x, y, s, height=h, ground=0.0) for x, y, s, h in (
+@settings(max_examples=4)
+@given(st.integers(1, 3), st.integers(-3, 3), st.integers(-3, 3))
+def test_a_quarter_turn_turns_keypoints_and_their_gradients(mode, quarter, right, down):
+    picture = sum(blob((65, 65), x + right / 8, y + down / 8, s, height=h, ground=0.0) for x, y, s, h in (
         (30.3, 34.2, 3.0, 100), (37.1, 29.4, 2.2, -60), (33.5, 41.2, 4.0, 40)))
     straight = tensor(60 + picture.astype(float)).requires_grad_()
     turned = torch.rot90(straight.detach(), -quarter, (2, 3)).clone().requires_grad_()       # clockwise on the screen

@@ -287,13 +287,14 @@ def test_an_empty_or_flat_histogram_has_no_angle():
         assert peak_angles_vjp(bar, bar, histogram).isfinite().all()
 
 
+@pytest.mark.parametrize("scale", [1.0, 1000.0])
 @pytest.mark.parametrize("bend, curved", [(1e-5, True), (1e-7, False)])
-def test_a_top_that_hardly_bends_is_flat(bend, curved):
-    """q = −2·bend of the highest bin: below 10⁻⁶ the bin's own angle is taken."""
+def test_a_top_that_hardly_bends_is_flat(bend, curved, scale):
+    """q = −2·bend of the highest bin: below 10⁻⁶ the bin's own angle is taken, whatever the contrast."""
     histogram = torch.ones(36, dtype=torch.float64)
     histogram[10] += bend
     bar = torch.zeros(36, dtype=torch.float64).index_fill(0, torch.tensor([10]), 1.0)
-    found = peak_angles_vjp(bar, torch.zeros_like(bar), histogram, softness=Softness(norm=0.0))
+    found = peak_angles_vjp(bar, torch.zeros_like(bar), scale * histogram, softness=Softness(norm=0.0))
     assert bool(found.any()) is curved and found.isfinite().all()
 
 

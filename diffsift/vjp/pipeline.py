@@ -86,7 +86,7 @@ def run_forward(images: Tensor, params: SIFTParams, softness: Softness, count: i
         raise ValueError(f"images of shape {tuple(images.shape)} hold no octave: use larger ones")
     candidates, log_extremum = _candidates(planes, params, softness, _SPARE * count)
     refined = refine(planes, candidates, params, softness, mode=mode)
-    cells = planes.start[refined.layer] + refined.row * planes.width[refined.layer] + refined.col
+    cells = planes.index(refined.layer, refined.row, refined.col)
     log_weight = distinct(cells, log_extremum + refined.log_weight)
     chosen = strongest(log_weight, refined.response, count)
     refined = Refined(*(column.gather(1, chosen) for column in refined._replace(log_weight=log_weight)))

@@ -17,7 +17,7 @@ def read_vjp(out_bar: Tensor, planes: Planes, plane: Tensor, row: Tensor, col: T
     height, width = planes.height[plane], planes.width[plane]
     row = torch.minimum(row.clamp(min=0), height - 1)
     col = torch.minimum(col.clamp(min=0), width - 1)
-    index = (planes.start[plane] + row * width + col).expand(out_bar.shape).flatten(1)
+    index = planes.index(plane, row, col).expand(out_bar.shape).flatten(1)
     return torch.zeros_like(planes.values).scatter_add(1, index, out_bar.flatten(1))
 
 
