@@ -28,8 +28,10 @@ from cnn.models import (
     count,
     summary,
 )
-from cnn.models.imagenet import Input, class_names, class_number
-from cnn.models.resnet import Basic, PadShortcut, Stage
+from cnn.models.cifar_resnet import PadShortcut
+from cnn.models.imagenet import class_names, class_number
+from cnn.models.pictures import Input
+from cnn.models.resnet import Basic, Stage
 from cnn.models.rows import SameMaxPool
 from cnn.models.summary import table, weighted_layers
 from cnn.models.weights import load_torchvision
@@ -186,7 +188,7 @@ def test_a_residual_block_whose_last_scale_is_zero_is_the_identity_and_a_plain_o
 
 def test_option_a_takes_every_second_pixel_and_adds_channels_of_zeros():
     x = torch.rand(2, 3, 8, 8)
-    y = PadShortcut(5, 2)(x)
+    y = PadShortcut(3, 8, 2)(x)
     assert y.shape == (2, 8, 4, 4)
     assert torch.equal(y[:, :3], x[:, :, ::2, ::2]) and not y[:, 3:].any()
 

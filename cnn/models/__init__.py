@@ -3,22 +3,23 @@
     LeNet, SimpleCNN                              lenet.py
     AlexNet                                       alexnet.py        both are chains of the rows in rows.py
     ResNet18, BottleneckResNet, PlainCNN          resnet.py
-    CifarResNet                                   resnet.py         He's family of depths, for the gradient study
+    CifarResNet                                   cifar_resnet.py   He's family of depths, one of them trained
     MobileNet                                     mobilenet.py
     VGG16                                         vgg.py            torchvision's names, so its weights fit
     SqueezeNet                                    squeezenet.py     its ImageNet weights come with the package
 
-`start` has the random weights that training begins with, `weights` the trained ones, `imagenet` what a net for
-ImageNet gets and what its answers are called, `summary` the table of shapes, parameters and multiply–adds.
+`start` has the random weights that training begins with, `weights` the trained ones, `pictures` what a net gets of a
+picture, `imagenet` what its answers are called, `summary` the table of shapes, parameters and multiply–adds.
 """
 from __future__ import annotations
 
 from torch import nn
 
 from cnn.models.alexnet import AlexNet
+from cnn.models.cifar_resnet import CifarResNet
 from cnn.models.lenet import LeNet, SimpleCNN
 from cnn.models.mobilenet import MobileNet
-from cnn.models.resnet import BottleneckResNet, CifarResNet, PlainCNN, ResNet18
+from cnn.models.resnet import BottleneckResNet, PlainCNN, ResNet18
 from cnn.models.squeezenet import SqueezeNet
 from cnn.models.summary import count, summary, table
 from cnn.models.vgg import VGG16

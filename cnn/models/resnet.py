@@ -11,9 +11,9 @@ width or stride its shortcut is a 1 × 1 convolution (option B).  The names of p
 """
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnn.models.start import he_start
@@ -103,7 +103,7 @@ class ResNet(nn.Module):
         self.maxpool = nn.MaxPool2d(3, 2, 1) if large else nn.Identity()
         self.stages = [f"layer{number}" for number in range(1, len(stages) + 1)]
         for name, stage in zip(self.stages, stages):
-            self.add_module(name, blocks(block, width, stage, shortcuts))
+            self.add_module(name, blocks(block, width, stage, project if shortcuts else None))
             width = stage.width * block.expansion
         self.cam_layer = self.stages[-1]
         self.avgpool = nn.AdaptiveAvgPool2d(1)
@@ -142,73 +142,27 @@ class PlainCNN(ResNet):
         super().__init__(Bottleneck if bottleneck else Basic, classes, stem, stages, False, channels)
 
 
-class CifarResNet(nn.Module):
-    """He's family for CIFAR-10 [2016, §4.2]: 6n + 2 layers, widths 16, 32 and 64 on maps of 32, 16 and 8 pixels.
+def blocks(block: type[Basic] | type[Bottleneck], inputs: int, stage: Stage,
+           shortcut: Callable[[int, int, int], nn.Module] | None, **options) -> nn.Sequential:
+    """The blocks of one stage; where width or stride change, shortcut(inputs, outputs, stride) leads past a block.
 
-    Shortcuts have no parameters (option A), so a plain net has exactly those of its residual twin: 269,722 at depth
-    20, 853,018 at 56.
-
-    Parameters
-    ----------
-    depth : 8, 14, 20, 32, 56, …
-    shortcuts : False gives the plain net
-    batch_norm : False gives convolutions with biases instead
-    classes, channels : of the data
+    Elsewhere the identity does; shortcut=None leaves out all.
     """
-
-    cam_layer = "layer3"
-
-    def __init__(self, depth: int = 20, shortcuts: bool = True, batch_norm: bool = True, classes: int = 10,
-                 channels: int = 3) -> None:
-        super().__init__()
-        if depth < 8 or depth % 6 != 2:
-            raise ValueError(f"depth={depth} must be 6n + 2: 8, 14, 20, 26, 32, …")
-        n = (depth - 2) // 6
-        self.conv1 = nn.Conv2d(channels, 16, 3, 1, 1, bias=not batch_norm)
-        self.bn1 = norm(16, batch_norm)
-        self.relu = nn.ReLU()
-        self.layer1 = blocks(Basic, 16, Stage(16, n, 1), shortcuts, pad=True, batch_norm=batch_norm)
-        self.layer2 = blocks(Basic, 16, Stage(32, n, 2), shortcuts, pad=True, batch_norm=batch_norm)
-        self.layer3 = blocks(Basic, 32, Stage(64, n, 2), shortcuts, pad=True, batch_norm=batch_norm)
-        self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Linear(64, classes)
-        he_start(self)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(B, C, H, W) → (B, classes) logits."""
-        x = self.relu(self.bn1(self.conv1(images)))
-        x = self.layer3(self.layer2(self.layer1(x)))
-        return self.fc(self.avgpool(x).flatten(1))
-
-
-class PadShortcut(nn.Module):
-    """Option A: every stride-th pixel, and channels of zeros behind those that there are."""
-
-    def __init__(self, more: int, stride: int) -> None:
-        super().__init__()
-        self.more, self.stride = more, stride
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) → (B, C + more, H / stride, W / stride)."""
-        return F.pad(x[:, :, ::self.stride, ::self.stride], (0, 0, 0, 0, 0, self.more))
-
-
-def blocks(block: type[Basic] | type[Bottleneck], inputs: int, stage: Stage, shortcuts: bool, pad: bool = False,
-           **options) -> nn.Sequential:
-    """The blocks of one stage, with identities, projections or padding as shortcuts, or none."""
     made, outputs = [], stage.width * block.expansion
     for number in range(stage.blocks):
         stride = stage.stride if number == 0 else 1
-        shortcut = None
-        if shortcuts and inputs == outputs and stride == 1:
-            shortcut = nn.Identity()
-        elif shortcuts and pad:
-            shortcut = PadShortcut(outputs - inputs, stride)
-        elif shortcuts:
-            shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), norm(outputs))
-        made.append(block(inputs, stage.width, stride, shortcut, **options))
+        past = None
+        if shortcut is not None:
+            same = inputs == outputs and stride == 1
+            past = nn.Identity() if same else shortcut(inputs, outputs, stride)
+        made.append(block(inputs, stage.width, stride, past, **options))
         inputs = outputs
     return nn.Sequential(*made)
+
+
+def project(inputs: int, outputs: int, stride: int) -> nn.Module:
+    """Option B: a 1 × 1 convolution and its batch norm."""
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), norm(outputs))
 
 
 def norm(width: int, batch_norm: bool = True) -> nn.Module:

@@ -11,9 +11,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from cnn.models.imagenet import Input
+from cnn.models.pictures import Input
 from cnn.models.start import he_start
-from cnn.models.weights import load_embedded
+from cnn.models.weights import load_squeezenet
 
 POOL = None
 TABLE = (POOL, (16, 64), (16, 64), POOL, (32, 128), (32, 128), POOL,                # squeezed, expanded (twice)
@@ -74,5 +74,5 @@ class SqueezeNet(nn.Module):
         1235496
         """
         net = cls()
-        load_embedded(net)
+        load_squeezenet(net)
         return net.eval()

@@ -10,7 +10,7 @@ from os import PathLike
 
 from torch import Tensor, nn
 
-from cnn.models.imagenet import Input
+from cnn.models.pictures import Input
 from cnn.models.start import he_start
 from cnn.models.weights import VGG16_SHA256, VGG16_URL, load_torchvision
 

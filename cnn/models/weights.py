@@ -1,4 +1,4 @@
-"""Trained weights: torchvision's file of VGG16, by path or address, and those of SqueezeNet that come with cnn.
+"""Trained weights: torchvision's file of VGG16, by path or address, and those that come with the package.
 
     path or URL  →  sha256  →  tensors only, no code  →  names and shapes compared  →  the net
 
@@ -51,18 +51,28 @@ def load_torchvision(net: nn.Module, source: str | PathLike[str], sha256: str | 
     _give(net, _tensors(path), place)
 
 
-def load_embedded(net: nn.Module) -> None:
-    """Give a SqueezeNet of a thousand classes ImageNet's weights: float16 on disk, kernels (H, W, in, out), BGR."""
-    with as_file(files("cnn") / "weights" / "squeezenet1_1_fp16.npz") as path, np.load(path) as stored:
-        arrays = {name: stored[name].astype(np.float32) for name in stored}
+def load_trained(net: nn.Module, file: str) -> None:
+    """Give a net the weights of an npz in cnn/weights, float16 under the names of its own parameters."""
+    _give(net, {name: torch.from_numpy(array) for name, array in _arrays(file).items()}, file)
+
+
+def load_squeezenet(net: nn.Module) -> None:
+    """Give a SqueezeNet of a thousand classes ImageNet's weights: on disk kernels are (H, W, in, out), blue first."""
     tensors = {}
-    for name, array in arrays.items():
+    for name, array in _arrays("squeezenet1_1_fp16.npz").items():
         if name.endswith("/kernel"):
             array = array.transpose(3, 2, 0, 1)
         if name == "conv1/kernel":
             array = array[:, ::-1]                           # the net gets red first
         tensors[_torchvision_name(name)] = torch.from_numpy(array.copy())
     _give(net, tensors, "squeezenet1_1_fp16.npz")
+
+
+def _arrays(file: str) -> dict[str, np.ndarray]:
+    """What an npz of the package holds: halves as float32, counters as they are."""
+    with as_file(files("cnn") / "weights" / file) as path, np.load(path) as stored:
+        return {name: stored[name].astype(np.float32) if stored[name].dtype == np.float16 else stored[name]
+                for name in stored}
 
 
 def _torchvision_name(name: str) -> str:
