@@ -10,7 +10,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.util import find_spec
 
 COMMANDS = ("train", "eval", "compare", "predict", "gradflow")
 FAILURES = (ValueError, TypeError, OSError, ImportError, MemoryError)
@@ -52,8 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
                                   formatter_class=argparse.RawDescriptionHelpFormatter)
         module.add_arguments(sub)
         sub.set_defaults(run=module.run)
-    if find_spec("cnn.explain"):
-        explain = import_module("cnn.explain.commands")
-        explain.add_saliency(commands)
-        explain.add_gradcam(commands)
+    explain = import_module("cnn.explain.commands")
+    explain.add_saliency(commands)
+    explain.add_gradcam(commands)
     return parser

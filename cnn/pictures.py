@@ -49,11 +49,11 @@ def predictions(images: Tensor, labels: Tensor, probabilities: Tensor, classes: 
     figure, axes = blank(2, len(images), 2.0 * len(images), 4.2)
     for column, (image, label, p) in enumerate(zip(images, labels.tolist(), probabilities)):
         answer = int(p.argmax())
-        axes[0, column].imshow(image.permute(1, 2, 0).squeeze(-1), cmap="gray")
+        axes[0, column].imshow(image.permute(1, 2, 0).squeeze(-1).numpy(), cmap="gray")
         axes[0, column].set(title=f"is {classes[label]}\nanswer {classes[answer]}", xticks=[], yticks=[])
         axes[0, column].title.set_fontsize(9)
         colours = [GREEN if k == label else RED if k == answer else BLUE for k in range(len(p))]
-        axes[1, column].bar(range(len(p)), p, color=colours)
+        axes[1, column].bar(range(len(p)), p.tolist(), color=colours)
         axes[1, column].set(xticks=range(len(p)), ylim=(0, 1), xlabel="class")
         axes[1, column].tick_params(labelsize=7)
     axes[1, 0].set_ylabel("probability")
@@ -71,7 +71,7 @@ def evaluation(manifest: dict, record: dict, scores: Tensor, labels: Tensor):
     for heat, colour, name in ((1.0, GREY, "before"), (record["temperature"], BLUE, "after")):
         counts, right, confidence = reliability(torch.softmax(scores / heat, 1), labels, 10)
         shown = counts >= 10                                 # fewer images say nothing
-        axes[0, 1].plot(confidence[shown], right[shown], "o-", color=colour,
+        axes[0, 1].plot(confidence[shown].numpy(), right[shown].numpy(), "o-", color=colour,
                         label=f"{name}: error {100 * record['calibration_error'][name]:.2f} %")
     axes[0, 1].plot([0, 1], [0, 1], ":", color="black", linewidth=1)
     axes[0, 1].set(xlabel="confidence", ylabel="accuracy", title=f"calibration, T = {record['temperature']:.2f}")
@@ -81,7 +81,7 @@ def evaluation(manifest: dict, record: dict, scores: Tensor, labels: Tensor):
                    xlim=(max(0, 100 * min(values) - 2), 100))
     axes[0, 2].invert_yaxis()
     coverage, risk = coverage_risk(scores, labels, max_probability(scores))
-    axes[0, 3].plot(100 * coverage, 100 * risk, color=BLUE)
+    axes[0, 3].plot(100 * coverage.numpy(), 100 * risk.numpy(), color=BLUE)
     axes[0, 3].set(xlabel="answered, the surest first [%]", ylabel="wrong of those [%]", title="risk and coverage")
     for ax in axes[0, :2]:
         ax.legend(fontsize=8)

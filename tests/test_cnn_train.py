@@ -65,6 +65,11 @@ def test_a_run_leaves_checkpoint_weights_answers_and_manifest(finished, tiny):
     torch.testing.assert_close(logits(model, test.images, data.known("mnist")), kept, atol=0.05, rtol=0.02)  # float16
 
 
+def test_the_learning_rate_follows_its_schedule_to_the_end(finished):
+    optimiser = torch.load(finished[0] / "checkpoint.pt", weights_only=True)["optimiser"]
+    assert optimiser["param_groups"][0]["lr"] == recipes.rate_at(PLAN, 23, 24) < PLAN.rate / 50
+
+
 def test_it_learns(tiny, tmp_path):
     record = training.train(replace(PLAN, epochs=8, augment="none"), tmp_path, files=tiny)
     assert record["test_accuracy"] > 0.9 and record["curves"]["loss"][-1] < record["curves"]["loss"][0] / 3
@@ -146,6 +151,7 @@ def test_ctrl_c_keeps_the_checkpoint_and_the_same_command_goes_on(tiny, tmp_path
 
 def test_a_second_ctrl_c_ends_at_once():
     from cnn.interrupt import Interruption
+    signal.signal(signal.SIGINT, signal.default_int_handler)           # a job in the background was started without
     with pytest.raises(KeyboardInterrupt):
         with Interruption() as interruption:
             signal.raise_signal(signal.SIGINT)
