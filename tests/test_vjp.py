@@ -15,12 +15,14 @@ import diffsift
 import diffsift.vjp
 from diffsift import Softness
 from diffsift.keypoints import SoftFeatures
+from diffsift.planes import as_planes
 from diffsift.polar import polar
 from diffsift.refine import derivatives, newton_offset
 from diffsift.vjp.descriptor import describe_opencv_vjp, normalise_vjp, root_vjp, unit_vjp
 from diffsift.vjp.extrema import is_extremum_vjp
 from diffsift.vjp.orientation import peak_angles_vjp
 from diffsift.vjp.pipeline import backward
+from diffsift.vjp.planes import gradients_vjp
 from diffsift.vjp.polar import polar_vjp, vote_vjp
 from diffsift.vjp.refine import edge_test_vjp, newton_offset_vjp, refined_value_vjp
 from diffsift.vjp.relax import (
@@ -296,6 +298,13 @@ def test_a_top_that_hardly_bends_is_flat(bend, curved, scale):
     bar = torch.zeros(36, dtype=torch.float64).index_fill(0, torch.tensor([10]), 1.0)
     found = peak_angles_vjp(bar, torch.zeros_like(bar), scale * histogram, softness=Softness(norm=0.0))
     assert bool(found.any()) is curved and found.isfinite().all()
+
+
+def test_a_flat_ground_moves_nothing_not_even_by_rounding():
+    planes = as_planes(torch.full((1, 6, 20, 22), 7.3, dtype=torch.float64))
+    x, y = 10 + randn(1, 9, seed=1), 9 + randn(1, 9, seed=2)
+    _, x_bar, y_bar = gradients_vjp(randn(1, 9, seed=3), randn(1, 9, seed=4), planes, torch.ones(1, 9).long(), x, y)
+    assert not x_bar.any() and not y_bar.any()
 
 
 def test_a_difference_of_zero_has_no_sign():

@@ -68,8 +68,8 @@ def blur_kernel_vjp(out_bar: Tensor, image: Tensor, kernel: Tensor) -> Tensor:
         if n == 1:
             continue
         mirrored = read.index_select(axis, _mirrored(n, reach, image.device))
-        for j in range(-reach, reach + 1):
-            kernel_bar[reach + abs(j)] += (bar * mirrored.narrow(axis, reach + j, n)).sum()
+        for j in range(len(kernel)):
+            kernel_bar[reach + abs(j - reach)] += (bar * mirrored.narrow(axis, j, n)).sum()
     return kernel_bar
 
 
