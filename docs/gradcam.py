@@ -111,7 +111,7 @@ def curves(net, batch, target) -> dict:
     axes[0].set(title="deletion: falls early if the map is right", xlabel="pixels replaced [%]",
                 ylabel="probability of the class")
     axes[1].set(title="insertion: rises early if the map is right", xlabel="pixels put in [%]")
-    axes[1].legend(fontsize=8)
+    axes[0].legend(fontsize=8, loc="upper right")
     figure.tight_layout()
     picture(figure, "deletion")
     drawn = [areas.pop(f"random {seed}") for seed in SEEDS]

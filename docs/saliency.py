@@ -1,42 +1,47 @@
-"""Measure and draw what docs/saliency.md says: python -m docs.saliency --data DIR (a quarter of an hour, one thread).
+"""Measure and draw what docs/saliency.md says: python -m docs.saliency --data DIR (some minutes on one thread).
 
-Five random images of CIFAR-10, on SqueezeNet with ImageNet's weights and on a ResNet-8 that is trained here on
-CIFAR-10; and, on MNIST, what maps say of a net that was trained on shuffled labels.  Without --data both sets are
-downloaded.
+Five random images of CIFAR-10, on SqueezeNet with ImageNet's weights and on the ResNet-8 that comes trained on
+CIFAR-10; --train trains it anew, which takes half an hour.  Without --data CIFAR-10 is downloaded.
 """
 from __future__ import annotations
 
 import argparse
+import os
+from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from matplotlib import pyplot as plt
 from torch import nn
 
+import cnn
 from cnn import data
-from cnn.explain import gradcam, guided_backprop, saliency
-from cnn.explain.gradients import flattened
-from cnn.explain.sanity import rank_correlation
-from cnn.models import CifarResNet, LeNet, SqueezeNet
+from cnn.explain import gradcam, saliency
+from cnn.models import CifarResNet, SqueezeNet, count
 from cnn.models.imagenet import class_names
 from docs.leave import picture, result
 
-SEED = 0
+SEED, EPOCHS = 0, 8
 METHODS = {"gradient": saliency,
            "SmoothGrad": lambda *a: saliency(*a, smooth=32),
-           "Grad-CAM": gradcam,
-           "guided backprop": lambda *a: flattened(guided_backprop(*a))}
+           "Grad-CAM": gradcam}
 
 
 def main() -> None:
-    """Everything, into one JSON and two pictures."""
+    """Everything, into one JSON and a picture."""
     parser = argparse.ArgumentParser(prog="python -m docs.saliency", description=__doc__)
-    parser.add_argument("--data", metavar="DIR", help="folder of MNIST and CIFAR-10")
-    folder = parser.parse_args().data
+    parser.add_argument("--data", metavar="DIR", help="folder of CIFAR-10")
+    parser.add_argument("--train", action="store_true", help="train the ResNet-8 anew and keep its weights")
+    options = parser.parse_args()
     torch.set_num_threads(1)
-    net, accuracy = cifar_net(folder)
-    result("saliency", seed=SEED, cifar_net={"parameters": 78042, "epochs": 8, "test_accuracy": accuracy},
-           images=five(net, folder), labels=labels(folder))
+    if options.train:
+        train_cifar_net(options.data)
+    net = CifarResNet.cifar10()
+    result("saliency", seed=SEED,
+           cifar_net={"parameters": count(net), "epochs": EPOCHS,
+                      "test_accuracy": accuracy_of(net, *read("cifar10", "test", options.data))},
+           images=five(net, options.data))
 
 
 def train(net: nn.Module, images, labels, epochs: int, rate: float, flips: bool = False, batch: int = 128):
@@ -73,11 +78,20 @@ def read(name: str, part: str, folder: str | None):
     return data.normalise(found.images, data.SOURCES[name]), found.labels
 
 
-def cifar_net(folder: str | None) -> tuple[nn.Module, float]:
-    """ResNet-8 of He's family, trained on the training part; its accuracy on the test part."""
+def train_cifar_net(folder: str | None) -> None:
+    """ResNet-8 of He's family, on the training part; its weights go where `CifarResNet.cifar10` finds them."""
     torch.manual_seed(SEED)
-    net = train(CifarResNet(8), *read("cifar10", "train", folder), epochs=8, rate=0.01, flips=True)
-    return net, accuracy_of(net, *read("cifar10", "test", folder))
+    net = train(CifarResNet(8), *read("cifar10", "train", folder), epochs=EPOCHS, rate=0.01, flips=True)
+    keep(net, Path(cnn.__file__).parent / "weights" / "cifar_resnet8_fp16.npz")
+
+
+def keep(net: nn.Module, path: Path) -> None:
+    """Write the weights in float16, whole or not at all."""
+    state = {name: value.numpy() for name, value in net.state_dict().items()}
+    with path.with_suffix(".part").open("wb") as part:
+        np.savez_compressed(part, **{name: value.astype(np.float16) if value.dtype == np.float32 else value
+                                     for name, value in state.items()})
+    os.replace(path.with_suffix(".part"), path)
 
 
 def five(net: nn.Module, folder: str | None) -> list[dict]:
@@ -96,8 +110,8 @@ def five(net: nn.Module, folder: str | None) -> list[dict]:
     figure, axes = plt.subplots(5, 7, figsize=(13, 10))
     for column, (title, values) in enumerate([
             ("picture", None), *((f"SqueezeNet, {name}", explain(squeeze, large, None))
-                                 for name, explain in list(METHODS.items())[:3]),
-            *((f"ResNet-8, {name}", explain(net, small, None)) for name, explain in list(METHODS.items())[:3])]):
+                                 for name, explain in METHODS.items()),
+            *((f"ResNet-8, {name}", explain(net, small, None)) for name, explain in METHODS.items())]):
         for n, axis in enumerate(axes[:, column]):
             axis.imshow(raw[n].permute(1, 2, 0) if values is None else values[n],
                         **({} if values is None else {"cmap": "inferno", "vmin": 0, "vmax": 1}))
@@ -109,36 +123,6 @@ def five(net: nn.Module, folder: str | None) -> list[dict]:
     figure.tight_layout()
     picture(figure, "saliency")
     return rows
-
-
-def labels(folder: str | None) -> dict:
-    """Three LeNets on 2000 digits: twice on the true labels from two starts, once on shuffled ones."""
-    images, truth = (part[:2000] for part in read("mnist", "train", folder))
-    tests, wanted = (part[:500] for part in read("mnist", "test", folder))
-    shuffled = truth[torch.randperm(2000, generator=torch.Generator().manual_seed(SEED))]
-    nets, found = {}, {}
-    for name, seed, learnt in (("true", 1, truth), ("true again", 2, truth), ("shuffled", 1, shuffled)):
-        torch.manual_seed(seed)
-        nets[name] = train(LeNet(), images, learnt, epochs=15 if learnt is truth else 120, rate=3e-3)
-        found[name] = {"training_accuracy": accuracy_of(nets[name], images, learnt),
-                       "test_accuracy": accuracy_of(nets[name], tests, wanted)}
-    maps = {name: {method: explain(net, tests, wanted) for method, explain in METHODS.items()}
-            for name, net in nets.items()}
-    correlations = {method: {name: rank_correlation(maps["true"][method], maps[name][method]).mean().item()
-                             for name in ("true again", "shuffled")} for method in METHODS}
-    figure, axes = plt.subplots(3, 5, figsize=(9, 5.6))
-    for row, (name, methods) in zip(axes, maps.items()):
-        row[0].imshow(tests[0, 0], cmap="gray")
-        row[0].set_ylabel(f"{name} labels" if name != "true again" else "true, other start", fontsize=9)
-        for axis, (method, values) in zip(row[1:], methods.items()):
-            axis.imshow(values[0], cmap="inferno", vmin=0, vmax=1)
-            if row is axes[0]:
-                axis.set_title(method, fontsize=9)
-    for axis in axes.flat:
-        axis.set(xticks=[], yticks=[])
-    figure.tight_layout()
-    picture(figure, "labels")
-    return {"nets": found, "rank_correlation_with_true": correlations}
 
 
 if __name__ == "__main__":

@@ -627,6 +627,16 @@ def test_a_command_writes_a_picture_and_says_what_it_explains(command, tmp_path,
     assert not np.array_equal(picture[:, :227], picture[:, 227:])
 
 
+def test_a_command_explains_a_small_picture_by_the_net_of_cifar_10(tmp_path, capsys):
+    Image.fromarray(photo("chelsea")).resize((48, 32)).save(tmp_path / "cat.png")
+    for command in (("gradcam",), ("saliency", "--method", "integrated")):
+        options = (tmp_path / "cat.png", "--model", "resnet8", "--class", "cat", "-o", tmp_path / "map.png", "--json")
+        assert cnnlab(*command, *options) == 0
+        assert json.loads(capsys.readouterr().out)["class"] | {"probability": 0} == {
+            "number": 3, "name": "cat", "probability": 0}
+        assert Image.open(tmp_path / "map.png").size == (64, 32)
+
+
 def test_a_command_takes_a_file_and_writes_beside_where_it_runs(tmp_path, capsys, monkeypatch):
     Image.fromarray(photo("chelsea")).save(tmp_path / "my cat.png")
     monkeypatch.chdir(tmp_path)
@@ -665,3 +675,38 @@ def test_the_commands_are_known_before_torch_is_imported():
             "s = argparse.ArgumentParser().add_subparsers(); add_gradcam(s); add_saliency(s); "
             "sys.exit(any(name in sys.modules for name in ('torch', 'numpy', 'PIL')))")
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent.parent).returncode == 0
+
+
+# the pages
+
+def page(name, results):
+    root = Path(__file__).parent.parent / "docs"
+    return (root / f"{name}.md").read_text("utf-8"), json.loads((root / f"results/cnn_{results}.json").read_text())
+
+
+def two(value):
+    """Two digits, with a minus that is one."""
+    return f"{value:.2f}".replace("-0.00", "0.00").replace("-", "−")
+
+
+def test_the_numbers_of_the_page_on_grad_cam_are_those_of_its_results():
+    text, found = page("gradcam", "gradcam")
+    for name, row in found["curves"].items():
+        assert f"| {name} | {np.mean(row['deletion']):.3f} | {np.mean(row['insertion']):.3f} |" in text
+    for name, row in found["randomisation"].items():
+        shown = [two(row["mean"][layer]) for layer in ("classifier.1", EARLY, "features.0")]
+        assert f"| {name} | {' | '.join(shown)} |" in text
+    for row in found["photographs"].values():
+        assert all(f"{part} {density:.1f}" in text for part, density in row["density"].items())
+
+
+def test_the_numbers_of_the_page_on_saliency_are_those_of_its_results():
+    text, found = page("saliency", "saliency")
+    assert f"{100 * found['cifar_net']['test_accuracy']:.1f} %" in text
+    for row in found["images"]:
+        assert (f"| {row['number']} | {row['label']} | {row['squeezenet']} {row['squeezenet_p']:.2f} | "
+                f"{row['resnet8']} {row['resnet8_p']:.2f} |") in text
+    for name, row in page("saliency", "labels")[1]["rank_correlation"].items():
+        method, kind = name.split(", ")
+        compared = {"signed": "with its sign", "shown": "as shown"}[kind]
+        assert f"| {method} | {compared} | {two(row['two true'])} | {two(row['true and shuffled'])} |" in text

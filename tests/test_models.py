@@ -313,6 +313,15 @@ def test_squeezenet_knows_what_the_photographs_show(name):
         assert class_names()[net(net.input.tensor(net.input.square(photo(name)))).argmax()] == NAMES[name]
 
 
+def test_the_net_of_cifar_10_comes_with_the_statistics_and_names_of_its_data():
+    """Mean and deviation of the training images, of 0 … 255, as every recipe for CIFAR-10 has them."""
+    net = CifarResNet.cifar10()
+    assert not net.training and len(net.names) == 10 and net.names[6] == "frog"
+    np.testing.assert_allclose(net.input.mean, np.multiply(255, (0.4914, 0.4822, 0.4465)), atol=0.1)
+    np.testing.assert_allclose(net.input.std, np.multiply(255, (0.2470, 0.2435, 0.2616)), atol=0.1)
+    assert net.bn1.running_var.min() > 0 and net.bn1.num_batches_tracked > 1000        # it was trained
+
+
 def test_there_are_a_thousand_names_and_each_number_is_found():
     assert len(class_names()) == 1000
     assert class_number("0") == 0 and class_number("tench") == 0 and class_number("999") == 999
