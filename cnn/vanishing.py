@@ -162,7 +162,7 @@ def summarise(rows: list[dict]) -> list[dict]:
         mean, half = mean_interval(slopes) if slopes else (math.nan, math.nan)
         losses = [row["loss"] for row in group if row["loss"] is not None]
         result.append({"kind": kind, "depth": depth, "moment": moment, "slope": mean, "half": half,
-                       "factor": math.exp(min(700.0, mean * (depth - 2))), "diverged": len(group) - len(slopes),
+                       "factor": math.exp(mean * (depth - 2)), "diverged": len(group) - len(slopes),
                        "loss": sum(losses) / len(losses) if losses else math.nan})
     return result
 
@@ -171,7 +171,7 @@ def table(rows: list[dict]) -> str:
     """Return the summary as text."""
     lines = [f"{'network':20} {'depth':>5} {'moment':8} {'slope a layer':>20} {'last to first':>13} {'loss':>9}"]
     for one in summarise(rows):
-        spread = f"{one['slope']:+.4f} ± {one['half']:.4f}"
+        spread = "" if math.isnan(one["slope"]) else f"{one['slope']:+.4f} ± {one['half']:.4f}"
         note = f"  {one['diverged']} diverged" if one["diverged"] else ""
         lines.append(f"{one['kind']:20} {one['depth']:5} {one['moment']:8} {spread:>20} {one['factor']:13.3g} "
                      f"{one['loss']:9.3g}{note}")

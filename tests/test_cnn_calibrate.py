@@ -50,6 +50,8 @@ def test_calibration_error_vanishes_for_honest_probabilities_and_shows_a_gap():
     certain = torch.tensor([[0.9, 0.1]]).expand(10, 2)       # nine of ten sure, right in six
     labels = torch.tensor([0] * 6 + [1] * 4)
     assert calibrate.calibration_error(certain, labels) == pytest.approx(0.3)
+    apart = torch.tensor([[0.9, 0.1], [0.95, 0.05]])         # two bins: one wrong, one right, and neither makes up
+    assert calibrate.calibration_error(apart, torch.tensor([1, 0])) == pytest.approx((0.9 + 0.05) / 2)
 
 
 def test_calibration_error_is_what_loops_over_the_bins_give():

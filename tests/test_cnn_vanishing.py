@@ -114,7 +114,7 @@ def test_a_network_that_diverges_is_counted_and_not_averaged(study, monkeypatch)
     from dataclasses import replace
     record = vanishing.measure(replace(study, rate=1e9))
     trained = [one for one in vanishing.summarise(record["rows"]) if one["moment"] == "trained"]
-    assert any(one["diverged"] == 2 and math.isnan(one["slope"]) for one in trained)
+    assert any(one["diverged"] == 2 and math.isnan(one["slope"]) and math.isnan(one["factor"]) for one in trained)
     assert "2 diverged" in vanishing.table(record["rows"])
 
 

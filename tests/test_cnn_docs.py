@@ -1,0 +1,68 @@
+"""The numbers that docs/lenet.md and docs/vanishing.md quote are those of docs/results."""
+import json
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from cnn import vanishing
+from cnn.evaluate import mean_interval
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+
+def read(name):
+    return json.loads((DOCS / "results" / name).read_text())
+
+
+def runs(pattern):
+    return [read(path.relative_to(DOCS / "results")) for path in sorted((DOCS / "results/cnn_runs").glob(pattern))]
+
+
+def percent(accuracies):
+    mean, half = mean_interval(accuracies)
+    return f"{100 * mean:.2f} ± {100 * half:.2f} %" if len(accuracies) > 1 else f"{100 * mean:.2f} %"
+
+
+@pytest.mark.parametrize("name, pattern", [("augmented", "lenet-[0-9].json"), ("as it is", "lenet-plain-*.json"),
+                                           ("augmented, exposed to broken digits", "lenet-exposed.json")])
+def test_lenets_accuracies_are_those_of_the_runs(name, pattern):
+    values = [run["test_accuracy"] for run in runs(pattern)]
+    each = ", ".join(f"{100 * value:.2f}" for value in values)
+    assert f"| {name} | {len(values)} | {percent(values)} | {each} |" in (DOCS / "lenet.md").read_text()
+
+
+@pytest.mark.parametrize("network, file", [("digits only", "cnn_lenet_evaluation.json"),
+                                           ("exposed", "cnn_lenet_exposed_evaluation.json")])
+def test_the_strangers_of_lenet_are_those_of_the_evaluation(network, file):
+    record, text = read(file), (DOCS / "lenet.md").read_text()
+    for kind, measures in record["unknown"].items():
+        cells = [cell for name in ("max_probability", "energy") for cell in (
+            f"{measures[name]['auroc']:.3f}", f"{100 * measures[name]['fpr95']:.1f} %",
+            f"{100 * measures[name]['answered']:.1f} %")]
+        assert f"| {network} | {kind} | {' | '.join(cells)} |" in text
+    error = record["calibration_error"]
+    assert f"{100 * error['before']:.2f} % before and {100 * error['after']:.2f} % after" in text
+
+
+def row(summary, kind, moment, depths):
+    named = {one["depth"]: one for one in summary
+             if " ".join(one["kind"].split()) == kind and one["moment"] == moment}
+    cells = [f"{named[d]['slope']:+.3f} ± {named[d]['half']:.3f}" if math.isfinite(named[d]["slope"]) else "diverged"
+             for d in depths]
+    return cells, named[depths[-1]]["factor"]
+
+
+@pytest.mark.parametrize("file, moment, heading", [("cnn_gradflow_start.json", "start", "At the start"),
+                                                   ("cnn_gradflow_trained.json", "trained", "In training")])
+def test_the_slopes_of_vanishing_are_those_of_the_results(file, moment, heading):
+    summary = vanishing.summarise(read(file)["rows"])
+    text = (DOCS / "vanishing.md").read_text()
+    section = text[text.index(f"## {heading}"):].partition("\n## ")[0]
+    for shortcuts in ("plain", "residual"):
+        for norm in ("batch norm", "no norm"):
+            cells, factor = row(summary, f"{shortcuts} {norm}", moment, (8, 20, 56))
+            line = re.search(rf"^\| {shortcuts} \| {norm} \| (.*) \| (.*) \|$", section, re.M)
+            assert line and line[1].split(" | ") == cells
+            assert line[2] == ("diverged" if math.isnan(factor) else f"{factor:.3g}")
