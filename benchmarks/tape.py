@@ -83,7 +83,7 @@ def times(who: str, threads: int, names: list[str], quick: bool) -> dict[str, di
         found[name] = {}
         for step, call in (on_tape if who == "tape" else on_torch)(SHAPES[name], threads).items():
             call()
-            rounds = 5 if quick else max(9, min(101, int(1 / once(call)[0])))
+            rounds = 5 if quick else max(9, min(51, int(0.3 / once(call)[0])))
             found[name][step] = [once(call)[0] for _ in range(rounds)]
     return found
 
