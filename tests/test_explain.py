@@ -210,7 +210,7 @@ def test_guided_backprop_lets_no_negative_gradient_through_a_relu():
 # the published programs
 
 def peer(name):
-    return pytest.importorskip(name, reason=f"{name} is the program to compare with: pip install {name}")
+    return pytest.importorskip(name, reason=f"{name} is the program to compare with: pip install --no-deps {name.split('.')[0]}")
 
 
 @pytest.mark.parametrize("name", MAPPED)
@@ -256,7 +256,7 @@ def pytorch_grad_cam():
     calls, an empty module stands in for the import statement."""
     spec = importlib.util.find_spec("pytorch_grad_cam")
     if spec is None:
-        pytest.skip("pytorch_grad_cam is the program to compare with: pip install grad-cam")
+        pytest.skip("pytorch_grad_cam is the program to compare with: pip install --no-deps grad-cam")
     pytest.importorskip("cv2", reason="grad-cam resizes by cv2")
     stand_ins = {
         "ttach": {name: lambda *a, **k: None for name in ("Compose", "HorizontalFlip", "Multiply")},
