@@ -210,7 +210,8 @@ def test_guided_backprop_lets_no_negative_gradient_through_a_relu():
 # the published programs
 
 def peer(name):
-    return pytest.importorskip(name, reason=f"{name} is the program to compare with: pip install --no-deps {name.split('.')[0]}")
+    package = name.split(".")[0]
+    return pytest.importorskip(name, reason=f"{package} is what we compare with: pip install --no-deps {package}")
 
 
 @pytest.mark.parametrize("name", MAPPED)
