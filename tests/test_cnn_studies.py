@@ -70,6 +70,13 @@ def test_latency_takes_longer_for_more_work_and_asks_for_a_divisor():
         latency.milliseconds(small, shape, 300)
 
 
+def test_the_twins_are_timed_at_one_and_at_a_thousand(monkeypatch):
+    monkeypatch.setattr(latency, "milliseconds", lambda model, shape, batch, repeat: float(batch))
+    rows = latency.twins()
+    assert [(row["separable"], row["parameters"]) for row in rows] == [(True, 215_498), (False, 1_771_650)]
+    assert rows[0]["milliseconds"] == {1: 1.0, 1000: 1000.0}
+
+
 def run_folder(folder, accuracy, **recipe):
     full = {**vars(Recipe("lenet", "mnist")), **recipe}
     manifest.write_json(folder / "manifest.json", {
