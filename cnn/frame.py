@@ -43,8 +43,8 @@ def frame(ink: np.ndarray) -> np.ndarray:
     >>> picture = np.zeros((100, 80), np.uint8)
     >>> picture[20:90, 30:40] = 255                          # a stroke
     >>> rows, columns = np.nonzero(frame(picture))
-    >>> [int(n) for n in (rows.min(), rows.max(), columns.max() - columns.min() + 1)]
-    [4, 23, 3]
+    >>> int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1
+    (20, 3)
     """
     low, high = int(ink.min()), int(ink.max())
     if high - low < 32:                                      # of 255: paper alone varies less

@@ -2,7 +2,8 @@
 
     python -m cnn.optimisers FOLDER-OF-MNIST [FOLDER]
 
-Judged on the validation part: this is a choice, and the test part must not choose.
+Judged on the validation part: this is a choice, and the test part must not choose.  Without weight decay, so AdamW
+would be Adam.
 """
 from __future__ import annotations
 
@@ -24,7 +25,6 @@ RATES = {
     "momentum": (0.001, 0.003, 0.01, 0.03, 0.1),
     "rmsprop": (0.0001, 0.0003, 0.001, 0.003, 0.01),
     "adam": (0.0003, 0.001, 0.003, 0.01, 0.03),
-    "adamw": (0.0003, 0.001, 0.003, 0.01, 0.03),
 }
 SEEDS, EPOCHS, BATCH, IMAGES = 3, 3, 64, 10_000
 

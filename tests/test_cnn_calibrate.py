@@ -98,6 +98,23 @@ def test_confidences_are_the_papers():
         math.exp(1.5) / sum(math.exp(k / 2) for k in (1, 2, 3)))
 
 
+def test_temperature_and_thresholds_come_from_the_validation_part_and_accuracy_from_the_test_part(tmp_path):
+    from dataclasses import asdict
+
+    from cnn import checkpoint, manifest
+    from cnn.recipes import recipe
+    answers = {"validation": honest(20_000, 2.0), "test": honest(20_000, 0.5)}
+    checkpoint.save_answers(answers, tmp_path / "answers.npz")
+    manifest.write_json(tmp_path / "manifest.json", {"recipe": asdict(recipe("mobilenet"))})
+    record = assess.assess(tmp_path)
+    assert record["temperature"] == pytest.approx(2.0, rel=0.05)
+    assert record["test_accuracy"] == evaluate.accuracy(*answers["test"])
+    kept = calibrate.max_probability(answers["validation"][0] / record["temperature"])
+    assert (kept >= record["thresholds"]["max_probability"]).double().mean().item() == pytest.approx(0.99, abs=1e-3)
+    assert record["calibration_error"]["after"] > record["calibration_error"]["before"]        # it is the wrong one
+    assert "unknown" not in record and manifest.read_json(tmp_path / "evaluation.json")["kept"] == 0.99
+
+
 def test_risk_rises_from_the_surest_answers_to_the_error_of_all():
     scores, labels = honest(5000, 1.0)
     coverage, risk = calibrate.coverage_risk(scores, labels, calibrate.max_probability(scores))

@@ -66,3 +66,14 @@ def test_the_slopes_of_vanishing_are_those_of_the_results(file, moment, heading)
             line = re.search(rf"^\| {shortcuts} \| {norm} \| (.*) \| (.*) \|$", section, re.M)
             assert line and line[1].split(" | ") == cells
             assert line[2] == ("diverged" if math.isnan(factor) else f"{factor:.3g}")
+
+
+def test_the_optimisers_of_training_are_those_of_the_results():
+    rows, text = read("cnn_optimisers.json")["rows"], (DOCS / "training.md").read_text()
+    for name in {row["optimiser"] for row in rows}:
+        own = [row for row in rows if row["optimiser"] == name]
+        best = max(own, key=lambda row: row["mean"])
+        tenth = min(own, key=lambda row: abs(row["rate"] - best["rate"] / 10))
+        assert tenth["rate"] == pytest.approx(best["rate"] / 10)
+        cells = [f"{100 * row['mean']:.2f} ± {100 * row['half']:.2f} %" for row in (best, tenth)]
+        assert f"| {name} | {best['rate']:g} | {' | '.join(cells)} |" in text
