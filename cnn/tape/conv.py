@@ -25,7 +25,7 @@ import numpy as np
 from cnn.tape.registry import op
 from cnn.tape.windows import Window, col2im, im2col
 
-_BLOCK = 2 ** 20                # entries of the columns made at a time: they are read again while still in the cache
+_BLOCK = 2 ** 18                # entries of the columns made at a time, a megabyte: read again while still in the cache
 
 
 def conv2d_loops(x: np.ndarray, w: np.ndarray, *, stride=1, padding=0, dilation=1, groups=1) -> np.ndarray:
