@@ -164,7 +164,7 @@ def test_smooth_gradient_of_a_parabola_averages_to_the_gradient_and_its_spread_i
         def forward(self, x):
             return torch.stack([x.square().flatten(1).sum(1), 0 * x.flatten(1).sum(1)], 1)
 
-    batch = images(n=1, size=40)
+    batch = 5 * images(n=1, size=40)
     spread = 0.3 * (batch.max() - batch.min())
     for copies in (1, 16):
         off = smooth_gradient(Square(), batch, 0, copies=copies, noise=0.3) - 2 * batch
