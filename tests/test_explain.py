@@ -217,9 +217,9 @@ def peer(name):
 def test_gradients_equal_those_of_captum(name):
     attr = peer("captum.attr")
     net, batch, target = trained_like(MAPPED[name]), images(), torch.tensor([1, 5, 7])
-    theirs = attr.Saliency(net).attribute(batch.clone(), target)
+    theirs = attr.Saliency(net).attribute(batch.clone().requires_grad_(), target)
     torch.testing.assert_close(input_gradient(net, batch, target).abs(), theirs, rtol=1e-6, atol=1e-12)
-    theirs = attr.IntegratedGradients(net).attribute(batch.clone(), 0.0, target, n_steps=16,
+    theirs = attr.IntegratedGradients(net).attribute(batch.clone().requires_grad_(), 0.0, target, n_steps=16,
                                                      method="riemann_middle")
     ours = integrated_gradients(net, batch, target, steps=16)
     torch.testing.assert_close(ours, theirs.to(ours), rtol=1e-6, atol=1e-6 * theirs.abs().max().item())
@@ -230,7 +230,7 @@ def test_gradients_equal_those_of_captum(name):
 def test_guided_backprop_equals_that_of_captum(name):
     attr = peer("captum.attr")
     net, batch, target = trained_like(MAPPED[name]), images(), torch.tensor([1, 5, 7])
-    theirs = attr.GuidedBackprop(net).attribute(batch.clone(), target)
+    theirs = attr.GuidedBackprop(net).attribute(batch.clone().requires_grad_(), target)
     torch.testing.assert_close(guided_backprop(net, batch, target), theirs, rtol=1e-6, atol=1e-12)
 
 
@@ -246,7 +246,7 @@ def test_maps_of_any_layer_equal_those_of_captum(make, layers):
     attr = peer("captum.attr")
     net, batch, target = trained_like(make), images(), torch.tensor([1, 5, 7])
     for layer in layers:
-        theirs = attr.LayerGradCam(net, net.get_submodule(layer)).attribute(batch.clone(), target)[:, 0]
+        theirs = attr.LayerGradCam(net, net.get_submodule(layer)).attribute(batch.clone().requires_grad_(), target)[:, 0]
         torch.testing.assert_close(weighted_map(net, batch, target, layer), theirs, rtol=1e-6, atol=1e-12)
 
 
