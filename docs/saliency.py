@@ -18,6 +18,7 @@ from torch import nn
 import cnn
 from cnn import data
 from cnn.explain import gradcam, saliency
+from cnn.explain.overlay import stretched
 from cnn.models import CifarResNet, SqueezeNet, count
 from cnn.models.imagenet import class_names
 from docs.leave import picture, result
@@ -113,7 +114,7 @@ def five(net: nn.Module, folder: str | None) -> list[dict]:
                                  for name, explain in METHODS.items()),
             *((f"ResNet-8, {name}", explain(net, small, None)) for name, explain in METHODS.items())]):
         for n, axis in enumerate(axes[:, column]):
-            axis.imshow(raw[n].permute(1, 2, 0) if values is None else values[n],
+            axis.imshow(raw[n].permute(1, 2, 0) if values is None else stretched(values[n].numpy()),
                         **({} if values is None else {"cmap": "inferno", "vmin": 0, "vmax": 1}))
             axis.set(xticks=[], yticks=[])
             row = rows[n]

@@ -26,7 +26,7 @@ from cnn.explain import (
     weighted_map,
 )
 from cnn.explain.commands import add_gradcam, add_saliency
-from cnn.explain.overlay import colours, overlay
+from cnn.explain.overlay import colours, overlay, stretched
 from cnn.explain.removal import area, blur
 from cnn.explain.sanity import cascade, completeness, randomisation, rank_correlation
 from cnn.models import AlexNet, BottleneckResNet, CifarResNet, LeNet, MobileNet, PlainCNN, ResNet18, SqueezeNet
@@ -218,9 +218,9 @@ def peer(name):
 def test_gradients_equal_those_of_captum(name):
     attr = peer("captum.attr")
     net, batch, target = trained_like(MAPPED[name]), images(), torch.tensor([1, 5, 7])
-    theirs = attr.Saliency(net).attribute(batch.clone(), target)
+    theirs = attr.Saliency(net).attribute(batch.clone().requires_grad_(), target)
     torch.testing.assert_close(input_gradient(net, batch, target).abs(), theirs, rtol=1e-6, atol=1e-12)
-    theirs = attr.IntegratedGradients(net).attribute(batch.clone(), 0.0, target, n_steps=16,
+    theirs = attr.IntegratedGradients(net).attribute(batch.clone().requires_grad_(), 0.0, target, n_steps=16,
                                                      method="riemann_middle")
     ours = integrated_gradients(net, batch, target, steps=16)
     torch.testing.assert_close(ours, theirs.to(ours), rtol=1e-6, atol=1e-6 * theirs.abs().max().item())
@@ -231,7 +231,7 @@ def test_gradients_equal_those_of_captum(name):
 def test_guided_backprop_equals_that_of_captum(name):
     attr = peer("captum.attr")
     net, batch, target = trained_like(MAPPED[name]), images(), torch.tensor([1, 5, 7])
-    theirs = attr.GuidedBackprop(net).attribute(batch.clone(), target)
+    theirs = attr.GuidedBackprop(net).attribute(batch.clone().requires_grad_(), target)
     torch.testing.assert_close(guided_backprop(net, batch, target), theirs, rtol=1e-6, atol=1e-12)
 
 
@@ -602,6 +602,14 @@ def test_an_overlay_leaves_the_picture_where_the_map_is_zero_and_colours_it_wher
     assert mixed[0, 0].tolist() == [100, 100, 100] and mixed[0, 1].tolist() == [252, 255, 164]
     grey = colours(np.linspace(0, 1, 50)[None]) @ np.array([0.299, 0.587, 0.114])
     assert (np.diff(grey[0]) > 0).all()                                 # brighter is more, for everybody
+
+
+def test_a_stretched_map_shows_what_a_few_large_values_would_hide():
+    values = np.r_[np.linspace(0, 0.01, 199), 1.0].reshape(20, 10)
+    shown = stretched(values)
+    assert np.median(values) < 0.01 and 0.45 < np.median(shown) < 0.55 and shown.max() == 1
+    assert (np.argsort(shown.flat, kind="stable")[:190] == np.arange(190)).all()
+    assert not stretched(np.zeros((4, 4))).any()
 
 
 def cnnlab(*arguments):

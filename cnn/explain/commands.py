@@ -79,7 +79,7 @@ def _run(options: argparse.Namespace, explain, more: dict) -> int:
         answers, target = _answers(model, images, options)
         values = explain(model, images, target)[0].numpy()
         output = options.output or Path(f"{Path(options.image).stem}-{options.command}.png")
-        _write(output, square, values)
+        _write(output, square, values, alone=options.command == "saliency")
     except (OSError, ValueError) as error:
         print(f"cnnlab {options.command}: {error}", file=sys.stderr)
         return 1
@@ -120,14 +120,15 @@ def _answers(model, images, options: argparse.Namespace) -> tuple[list[dict], in
     return [{"number": n, "name": names[n], "probability": round(likely[n].item(), 4)} for n in order], target
 
 
-def _write(output: Path, square, values) -> None:
-    """The picture and beside it the map over it, whole or not at all."""
+def _write(output: Path, square, values, alone: bool) -> None:
+    """The picture, and beside it the map alone or over the picture, whole or not at all."""
     import numpy as np
     from PIL import Image
 
-    from cnn.explain.overlay import overlay
+    from cnn.explain.overlay import colours, overlay, stretched
 
-    both = Image.fromarray(np.concatenate([square, overlay(square, values)], 1))
+    shown = colours(stretched(values)) if alone else overlay(square, values)
+    both = Image.fromarray(np.concatenate([square, shown], 1))
     part = output.with_name(f"{output.name}.{os.getpid()}.part")
     try:
         both.save(part, format="PNG")

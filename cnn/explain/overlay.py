@@ -18,6 +18,16 @@ def colours(values: np.ndarray) -> np.ndarray:
     return np.stack([np.interp(values, stops, channel) for channel in _RAMP.T], -1).round().astype(np.uint8)
 
 
+def stretched(values: np.ndarray, share: float = 0.99) -> np.ndarray:
+    """A map whose few largest values, all but this share, count as 1, so that the others can be seen: [0, 1].
+
+    >>> stretched(np.array([[0.0, 0.1, 0.2, 1.0]]), share=0.5).round(2)
+    array([[0.  , 0.67, 1.  , 1.  ]])
+    """
+    most = np.quantile(values, share)
+    return np.clip(values / most, 0, 1) if most > 0 else values
+
+
 def overlay(picture: np.ndarray, values: np.ndarray, most: float = 0.75) -> np.ndarray:
     """Mix a picture with the colours of a map, each pixel by its value.
 
