@@ -38,7 +38,7 @@ def _draw_panel(axes, row: dict) -> None:
         longest = max(longest, left)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.set_xlim(0, 1.3 * longest)
+    axes.set_xlim(0, max(axes.get_xlim()[1], 1.3 * longest))               # shared with the panel beside
     axes.set_xlabel("ms")
     axes.set_title(f"{row['side']} × {row['side']} px, {row['slots']} keypoints, "
                    f"{row['threads']} thread{'s' * (row['threads'] > 1)}", fontsize=10)
