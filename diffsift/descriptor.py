@@ -130,16 +130,37 @@ def _sample(planes: Planes, layer: Tensor, x: Tensor, y: Tensor, sigma: Tensor, 
 
 def _votes(square: Tensor, seen: Tensor, sigma: Tensor, angle: Tensor, params: SIFTParams) -> Tensor:
     """Histograms of squares of pixels, (B, N, 2·reach + 3, 2·reach + 3); `seen` is one pixel narrower all round."""
-    d, n, reach = params.n_cells, params.n_desc_bins, square.shape[-1] // 2 - 1
+    d, n, reach = params.n_cells, params.n_desc_bins, seen.shape[-1] // 2
     dx = square[..., 1:-1, 2:] - square[..., 1:-1, :-2]
     dy = square[..., :-2, 1:-1] - square[..., 2:, 1:-1]
-    length, direction = polar(dx, dy)
-    step = torch.arange(-reach, reach + 1, device=square.device)
-    u, v = _turned(step, step[:, None], params.cell_width * sigma, angle)
+    width = params.cell_width * sigma
+    pixel, used = _inside(seen, width, angle, params)
+    length, direction = polar(dx.flatten(2).gather(2, pixel), dy.flatten(2).gather(2, pixel))
+    row = torch.div(pixel, 2 * reach + 1, rounding_mode="floor")
+    col = pixel - row * (2 * reach + 1)
+    u, v = (t.squeeze(2) for t in _turned((col - reach)[:, :, None], (row - reach)[:, :, None], width, angle))
     window = torch.exp(-(u * u + v * v) / (2 * (d * params.desc_sigma) ** 2))
-    vote = torch.where(seen, window * length, 0.0).flatten(2)
-    places = v.flatten(2) + (d - 1) / 2, u.flatten(2) + (d - 1) / 2, (direction + angle[..., None, None]).flatten(2)
-    return _trilinear(vote, *places, d, n)
+    vote = torch.where(used, window * length, 0.0)
+    return _trilinear(vote, v + (d - 1) / 2, u + (d - 1) / 2, direction + angle[..., None], d, n)
+
+
+@torch.no_grad()
+def _inside(seen: Tensor, width: Tensor, angle: Tensor, params: SIFTParams) -> tuple[Tensor, Tensor]:
+    """The pixels of each square that vote, packed, and which of the places are taken: (B, N, M) each.
+
+    Half of the square lies outside of the turned grid, and reckoning with it costs as much.  M is fixed: as the pixels'
+    own squares lie within √½ px of the coarsest grid, they are at most (its side + √2)².
+    """
+    step = torch.arange(-(seen.shape[-1] // 2), seen.shape[-1] // 2 + 1, device=seen.device)
+    u, v = _turned(step, step[:, None], width, angle)
+    edge = (params.n_cells + 1) / 2
+    inside = (seen & (u.abs() < edge) & (v.abs() < edge)).flatten(2)
+    most = min(inside.shape[2], math.ceil((_grid_side(params) + math.sqrt(2)) ** 2))
+    rank = inside.cumsum(2)
+    place = torch.where(inside, rank - 1, most).clamp(max=most)                     # the last place is thrown away
+    pixel = torch.arange(inside.shape[2], device=seen.device).expand_as(place)
+    packed = torch.zeros_like(place[..., :1]).expand(*place.shape[:2], most + 1).scatter(2, place, pixel)
+    return packed[..., :-1], torch.arange(most, device=seen.device) < rank[..., -1:]
 
 
 def _trilinear(vote: Tensor, row: Tensor, col: Tensor, direction: Tensor, d: int, n: int) -> Tensor:
@@ -207,7 +228,12 @@ def _angle_distance(direction: Tensor, angle: Tensor, n: int) -> Tensor:
 
 
 def square_reach(params: SIFTParams) -> int:
-    """Half-width of the square that holds the turned grid of the coarsest keypoint: √2·(cell width)·(d + 1)/2."""
+    """Half-width of the square that holds the turned grid of the coarsest keypoint: half the grid's diagonal."""
+    return round(_grid_side(params) * math.sqrt(2) * 0.5)
+
+
+def _grid_side(params: SIFTParams) -> float:
+    """Pixels that the d + 1 cells of the coarsest keypoint, among which votes are shared, are wide."""
     fixed = static(params)
     coarsest = fixed.sigma * 2 ** ((fixed.n_octave_layers + fixed.accept_offset) / fixed.n_octave_layers)
-    return round(fixed.cell_width * coarsest * math.sqrt(2) * (fixed.n_cells + 1) * 0.5)
+    return fixed.cell_width * coarsest * (fixed.n_cells + 1)

@@ -81,9 +81,10 @@ def jet(square: Tensor, layer: Tensor, offset: Tensor, params: SIFTParams = SIFT
     >>> jet(square, torch.tensor(2), torch.tensor([0.3, 0, 0])).gradient[:2].abs().max() < 1e-4
     tensor(True)
     """
-    fine, coarse = (_of_table(table(square, variance, offset), speed, params)
-                    for variance, speed in variances(layer + offset[..., 2], params))
-    return Jet(*(w - v for v, w in zip(fine, coarse)))
+    variance, speed = (torch.stack(both, -1) for both in zip(*variances(layer + offset[..., 2], params)))
+    value, gradient, hessian = _of_table(table(square, variance, offset), speed, params)
+    return Jet(*(both.select(axis, 1) - both.select(axis, 0)
+                 for both, axis in ((value, -1), (gradient, -2), (hessian, -2))))
 
 
 def variances(depth: Tensor, params: SIFTParams) -> list[tuple[Tensor, Tensor]]:
@@ -94,9 +95,9 @@ def variances(depth: Tensor, params: SIFTParams) -> list[tuple[Tensor, Tensor]]:
 
 
 def table(square: Tensor, variance: Tensor, offset: Tensor) -> Tensor:
-    """M[a, b] = Σ_q G⁽ᵃ⁾(δ_y − q_y)·G⁽ᵇ⁾(δ_x − q_x)·square(q): (…, n, n) → (…, 5, 5)."""
-    along_x, along_y = (hermite(offset[..., i], variance, square.shape[-1]) for i in (0, 1))
-    return torch.einsum("...ij,...ai,...bj->...ab", square, along_y, along_x)
+    """M[a, b] = Σ_q G⁽ᵃ⁾(δ_y − q_y)·G⁽ᵇ⁾(δ_x − q_x)·square(q): (…, n, n), variances (…, g) → (…, g, 5, 5)."""
+    along_x, along_y = (hermite(offset[..., i, None], variance, square.shape[-1]) for i in (0, 1))
+    return torch.einsum("...ij,...gai,...gbj->...gab", square, along_y, along_x)
 
 
 def hermite(place: Tensor, variance: Tensor, n: int) -> Tensor:

@@ -9,15 +9,17 @@ Relaxed      in or out becomes a weight: no keypoint is dropped, the gates of al
              sum of logarithms.
 Limit        `Softness.hard()` in mode "opencv": weights of 1 and 0, and the keypoints and descriptors of the hard twin.
 Singular     an image too small for an octave, and slots without a keypoint: weight 0, finite values, derivative 0.
-Held fixed   which cells are looked at (4·K an octave, by an upper bound on their weight, then 4·K in all), the moves
-             of the refinement, which keypoint takes which slot.  All are piecewise constant in the image, so the
-             derivative is right wherever none of them changes: almost everywhere.
+Held fixed   which cells are looked at (4·K an octave, by an upper bound on their weight, then 4·K in all, of which
+             mode "smooth" refines the likeliest 2·K), the moves of the refinement, which keypoint takes which slot.
+             All are piecewise constant in the image, so the derivative is right wherever none of them changes: almost
+             everywhere.
 
 imports: every step, none of which imports another          Hard twin  pysift/pipeline.py
 """
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -127,7 +129,7 @@ def find_keypoints(octaves: Planes, params: SIFTParams, softness: Softness, coun
 
     Orientations are looked for in the `count` heaviest cells, and then the `count` heaviest orientations kept.
     """
-    candidates, log_extremum = _candidates(octaves, params, softness, _SPARE * count)
+    candidates, log_extremum = _candidates(octaves, params, softness, count, mode)
     refined = refine(octaves, candidates, params, softness, mode=mode)
     cells = octaves.index(refined.layer, refined.row, refined.col)
     log_weight = distinct(cells, log_extremum + refined.log_weight)
@@ -142,14 +144,27 @@ def find_keypoints(octaves: Planes, params: SIFTParams, softness: Softness, coun
     return _fill(to_input_frame(octave, refined, angle, log_peak), count, params.first_octave)
 
 
-def _candidates(octaves: Planes, params: SIFTParams, softness: Softness, count: int) -> tuple[Tensor, Tensor]:
-    """Step 2 on every octave: the `count` candidates of largest weight, then |D|, and their log weights."""
-    candidates, log_weight = find_extrema(octaves, params, softness, count=count)
-    layer, row, col = candidates.unbind(-1)
+def _candidates(octaves: Planes, params: SIFTParams, softness: Softness, slots: int,
+                mode: str) -> tuple[Tensor, Tensor]:
+    """Step 2 on every octave: the 4·K candidates of largest weight, then |D|, and their log weights.
+
+    Mode "smooth", whose refinement is dear, goes on with the half of them that Lowe's quadratic finds the heaviest.
+    """
+    candidates, log_weight = find_extrema(octaves, params, softness, count=_SPARE * slots)
     fixed = octaves._replace(values=octaves.values.detach())
+    layer, row, col = candidates.unbind(-1)
     strength = (fixed.read(layer + 1, row, col) - fixed.read(layer, row, col)).abs()
-    chosen = strongest(log_weight, strength, count)
-    return candidates.gather(1, chosen[..., None].expand(-1, -1, 3)), log_weight.gather(1, chosen)
+    chosen = strongest(log_weight, strength, _SPARE * slots)
+    if mode == "smooth":
+        quick = refine(fixed, _rows(candidates, chosen), params, replace(softness, settle=0.0))
+        heaviest = strongest(log_weight.gather(1, chosen) + quick.log_weight, quick.response, _SPARE // 2 * slots)
+        chosen = chosen.gather(1, heaviest)
+    return _rows(candidates, chosen), log_weight.gather(1, chosen)
+
+
+def _rows(table: Tensor, chosen: Tensor) -> Tensor:
+    """(B, N, 3), (B, M) → (B, M, 3)."""
+    return table.gather(1, chosen[..., None].expand(-1, -1, 3))
 
 
 def to_input_frame(octave: Tensor, refined: Refined, angle: Tensor, log_peak: Tensor) -> SoftKeypoints:

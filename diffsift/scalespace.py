@@ -25,7 +25,6 @@ from diffsift.rounding import blurred_columns, blurred_rows, with_value
 from diffsift.softness import Softness
 from pysift.params import SIFTParams
 
-
 _BLOCK = 32                         # pixels; 64 costs a third more, as most of the band is 0
 
 

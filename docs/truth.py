@@ -42,7 +42,7 @@ def render(x: torch.Tensor, y: torch.Tensor, s: torch.Tensor, side: int) -> torc
 def found(blob: torch.Tensor, side: int, params: SIFTParams, mode: str) -> torch.Tensor:
     """x, y, σ in input pixels and weight of the strongest extremum, which is that of the blob (x₀, y₀, s)."""
     octaves = _octaves(render(*blob, side), params, Softness())
-    candidates, _ = _candidates(octaves, params, Softness(), 16)
+    candidates, _ = _candidates(octaves, params, Softness(), 4, "opencv")
     r = refine(octaves, candidates, params, mode=mode)
     r = Refined(*(column[0, (r.response.log() + r.log_weight).detach().argmax()] for column in r))
     pixel = torch.exp2((r.layer // octaves.per_octave + params.first_octave).to(blob.dtype))

@@ -29,7 +29,7 @@ def followed(s, dx, dy, mode, params):
         i = torch.arange(side, dtype=torch.float64)
         image = 0.1 + 0.8 * torch.exp(-((i[:, None] - blob[1]) ** 2 + (i - blob[0]) ** 2) / (2 * blob[2] ** 2))
         octaves = _octaves(image[None, None], params, Softness())
-        r = refine(octaves, _candidates(octaves, params, Softness(), 16)[0], params, mode=mode)
+        r = refine(octaves, _candidates(octaves, params, Softness(), 4, "opencv")[0], params, mode=mode)
         r = Refined(*(column[0, (r.response.log() + r.log_weight).detach().argmax()] for column in r))
         pixel = torch.exp2((r.layer // octaves.per_octave + params.first_octave).double())
         return torch.stack([(r.col + r.dx) * pixel, (r.row + r.dy) * pixel, r.sigma * pixel])

@@ -70,7 +70,7 @@ def scene(n=8):
     grey = dithered("camera", 100, 200, 56, 60) * 255
     octaves = scalespace.build_scalespace(grey, least_side=11)
     flat = planes.as_planes([o.levels for o in octaves])
-    cells, log_weight = pipeline._candidates(flat, SIFTParams(), Softness(), 100)
+    cells, log_weight = pipeline._candidates(flat, SIFTParams(), Softness(), 25, "opencv")
     refined = refine.refine(flat, cells)
     where = flat.start[refined.layer] + refined.row * flat.width[refined.layer] + refined.col
     best = selection.distinct(where, log_weight + refined.log_weight).topk(n).indices
@@ -199,7 +199,7 @@ def jet_cases():
     n = square.shape[-1]
     yield "window_vjp", linear(on_planes(lambda p: jet.window(p, *at)), s.planes.values,
                                lambda bar: j_vjp.window_vjp(bar, s.planes, *at))
-    yield "table_vjp", linear(lambda q: jet.table(q, variance, offset), square,
+    yield "table_vjp", linear(lambda q: jet.table(q, variance[..., None], offset).squeeze(-3), square,
                               lambda bar: j_vjp.table_vjp(bar, variance, offset, n))
     yield "jet_vjp", Case(lambda q: tuple(jet.jet(q, depth, offset)), (square,),
                           lambda bars, _: (j_vjp.jet_vjp(jet.Jet(*bars), depth, offset, n),), linear=True)

@@ -65,7 +65,7 @@ def curvature_vjp(hessian_bar: Tensor, square: Tensor, layer: Tensor, offset: Te
     D_xxs = ½τ(M₀₄ + M₂₂) and so on; the other three entries of the Hessian take no part in the edge test.
     """
     def thirds(variance: Tensor, speed: Tensor) -> Tensor:
-        m, half = table(square, variance, offset), speed / 2
+        m, half = table(square, variance[..., None], offset).squeeze(-3), speed / 2
         by_row = ((m[..., 0, 3], m[..., 1, 2], half * (m[..., 0, 4] + m[..., 2, 2])),
                   (m[..., 2, 1], m[..., 3, 0], half * (m[..., 2, 2] + m[..., 4, 0])),
                   (m[..., 1, 2], m[..., 2, 1], half * (m[..., 1, 3] + m[..., 3, 1])))

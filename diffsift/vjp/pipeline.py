@@ -22,7 +22,7 @@ from torch import Tensor
 from diffsift.descriptor import describe_octave
 from diffsift.keypoints import SoftFeatures, SoftKeypoints
 from diffsift.orientation import angle_histogram, peak_angles
-from diffsift.pipeline import _SPARE, _candidates, _octaves, to_input_frame
+from diffsift.pipeline import _candidates, _octaves, to_input_frame
 from diffsift.planes import Planes
 from diffsift.refine import Refined, refine
 from diffsift.selection import distinct, strongest
@@ -84,7 +84,7 @@ def run_forward(images: Tensor, params: SIFTParams, softness: Softness, count: i
     planes = _octaves(images, params, softness)
     if planes is None:
         raise ValueError(f"images of shape {tuple(images.shape)} hold no octave: use larger ones")
-    candidates, log_extremum = _candidates(planes, params, softness, _SPARE * count)
+    candidates, log_extremum = _candidates(planes, params, softness, count, mode)
     refined = refine(planes, candidates, params, softness, mode=mode)
     cells = planes.index(refined.layer, refined.row, refined.col)
     log_weight = distinct(cells, log_extremum + refined.log_weight)
