@@ -4,6 +4,7 @@ Pages with the front matter `file_format: mystnb` are executed; what their cells
 as long as the packages stay as they are.
 """
 import os
+import sys
 import zlib
 from pathlib import Path
 
@@ -42,6 +43,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "siftgrad"
 html_static_path = ["_static"]
 html_css_files = ["siftgrad.css"]
+html_context = {"default_mode": "auto"}              # light or dark as the reader's system is
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {
@@ -57,7 +59,10 @@ html_theme_options = {
 
 
 def setup(app):
-    """Give the kernels their start and folders of their own: HOME may be read-only, and is nobody's business."""
+    """Give the kernels their start and folders of their own (HOME may be read-only), and docstrings their formulas."""
+    sys.path.insert(0, str(ROOT / "docs"))
+    from docstrings import as_written
+    app.connect("autodoc-process-docstring", as_written, priority=400)         # before numpydoc's
     os.environ |= {
         "MPLBACKEND": "Agg", "PYTHONSTARTUP": str(ROOT / "docs/kernel.py"), "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         "IPYTHONDIR": str(CACHE / "ipython"), "JUPYTER_CONFIG_DIR": str(CACHE / "jupyter"),
