@@ -17,7 +17,7 @@ SOURCES = sorted(path for name in ("pysift", "diffsift", "cnn") for path in (ROO
 project = "siftgrad"
 author = copyright = "The siftgrad contributors"
 version = release = pysift.__version__
-extensions = ["myst_nb", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.mathjax"]
+extensions = ["myst_nb", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.mathjax"]
 exclude_patterns = ["_build", "results"]
 nitpicky = True
 default_role = "code"                               # `name` in a docstring is code, as it is in Markdown
@@ -36,36 +36,37 @@ nb_execution_show_tb = True
 nb_merge_streams = True
 
 autodoc_typehints = "none"                          # the docstrings say more: shapes, units, ranges
-autosummary_generate = False
+autodoc_preserve_defaults = True                    # SIFTParams() rather than its 28 fields
 numpydoc_show_class_members = False
 
 html_theme = "pydata_sphinx_theme"
 html_title = "siftgrad"
 html_static_path = ["_static"]
 html_css_files = ["siftgrad.css"]
-html_context = {"default_mode": "auto"}              # light or dark as the reader's system is
+html_context = {"default_mode": "auto"}              # light or dark, as the reader's system is
 html_copy_source = False
 html_show_sourcelink = False
+templates_path = ["_templates"]
+html_sidebars = {"**": ["contents.html"]}
 html_theme_options = {
-    "navbar_align": "left",
-    "header_links_before_dropdown": 7,
-    "show_prev_next": True,
+    "navbar_center": [],
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": [],
-    "pygments_light_style": "a11y-high-contrast-light",
-    "pygments_dark_style": "a11y-high-contrast-dark",
 }
 
 
 def setup(app):
     """Give the kernels their start and folders of their own (HOME may be read-only), and docstrings their formulas."""
-    sys.path.insert(0, str(ROOT / "docs"))
-    from docstrings import as_written
-    app.connect("autodoc-process-docstring", as_written, priority=400)         # before numpydoc's
     os.environ |= {
         "MPLBACKEND": "Agg", "PYTHONSTARTUP": str(ROOT / "docs/kernel.py"), "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         "IPYTHONDIR": str(CACHE / "ipython"), "JUPYTER_CONFIG_DIR": str(CACHE / "jupyter"),
         "JUPYTER_RUNTIME_DIR": str(CACHE / "jupyter/runtime"),
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
     }
+    profile = CACHE / "ipython/profile_default"
+    profile.mkdir(parents=True, exist_ok=True)      # a kernel warns that it talks to us over loopback unencrypted
+    (profile / "ipython_kernel_config.py").write_text("get_config().IPKernelApp.log_level = 'ERROR'\n")
+    sys.path.insert(0, str(ROOT / "docs"))
+    from docstrings import as_written
+    app.connect("autodoc-process-docstring", as_written, priority=400)         # before numpydoc's
