@@ -18,7 +18,7 @@ project = "siftgrad"
 author = copyright = "The siftgrad contributors"
 version = release = pysift.__version__
 extensions = ["myst_nb", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.mathjax"]
-exclude_patterns = ["_build", "results"]
+exclude_patterns = ["_static", "results"]
 nitpicky = True
 default_role = "code"                               # `name` in a docstring is code, as it is in Markdown
 highlight_language = "none"                         # a block of code without a language is a formula or a listing
@@ -46,6 +46,7 @@ html_css_files = ["siftgrad.css"]
 html_context = {"default_mode": "auto"}              # light or dark, as the reader's system is
 html_copy_source = False
 html_show_sourcelink = False
+html_show_search_summary = False                    # a summary is fetched, which a page from file:// may not do
 templates_path = ["_templates"]
 html_sidebars = {"**": ["contents.html"]}
 html_theme_options = {
