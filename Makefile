@@ -6,7 +6,7 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 pytho
             $(shell $(p) -c '$(IS_NEW_ENOUGH)' 2>/dev/null && echo $(p))))
 VENV := .venv/bin/python
 PIP := $(VENV) -m pip install -qq --disable-pip-version-check -c constraints.txt
-EXTRAS := test,dev,plot,cv2,cli,torch
+EXTRAS := test,dev,docs,plot,cv2,cli,torch
 
 # Whatever a tool keeps between runs stays in the clone: HOME may be read-only.
 export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
@@ -18,7 +18,7 @@ export MPLBACKEND := Agg
 export NUMBA_CACHE_DIR := $(CURDIR)/.cache/numba-$(shell find pysift -name '*.py' | LC_ALL=C sort \
                             | xargs cksum | cksum | cut -d ' ' -f 1)
 
-.PHONY: help demo test one lint types bench venv numba-cache clean
+.PHONY: help demo test docs one lint types bench venv numba-cache clean
 
 help:                   ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 16
@@ -31,6 +31,11 @@ test: lint types        ## everything CI runs: lint, types, tests and doctests, 
 	@echo "test: the laws, the oracles, the doctests"
 	@$(VENV) -m pytest $(ARGS)
 	@$(MAKE) --no-print-directory demo
+
+docs: .venv/stamp       ## build the site from docs/, every cell executed, into build/html
+	@echo "docs: the site, warnings are errors"
+	@$(VENV) -m sphinx -W -n -q -E -b html -d .cache/doctrees docs build/html
+	@echo "docs: open file://$(CURDIR)/build/html/index.html"
 
 one: .venv/stamp        ## run some tests only: make one T=tests/test_refine.py
 	@$(VENV) -m pytest $(T) $(ARGS)

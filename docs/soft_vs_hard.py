@@ -94,8 +94,8 @@ def columns(name: str) -> str:
     rows = "".join(f"<tr><td valign=\"top\">\n\n{cell(hard.get(f))}\n\n</td><td valign=\"top\">\n\n{cell(soft.get(f))}"
                    "\n\n</td></tr>\n" for f in in_order(list(hard), list(soft)))
     return (f"## {name}\n\n{title}.\n\n<table>\n"
-            f"<tr><th align=\"left\"><a href=\"../pysift/{name}.py\">pysift/{name}.py</a></th>"
-            f"<th align=\"left\"><a href=\"../diffsift/{name}.py\">diffsift/{name}.py</a></th></tr>\n{rows}</table>\n")
+            f"<tr><th align=\"left\">\n\n[pysift/{name}.py](../pysift/{name}.py)\n\n</th>"
+            f"<th align=\"left\">\n\n[diffsift/{name}.py](../diffsift/{name}.py)\n\n</th></tr>\n{rows}</table>\n")
 
 
 def cell(code: str | None) -> str:
