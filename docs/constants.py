@@ -5,7 +5,7 @@
 Three bundled photographs, each changed in 22 ways (GROUPS): 66 pairs.  What is counted is that of
 benchmarks/invariance.py: places repeated within 1.5 px and a factor of √2 in scale, in the part that both pictures
 show; matches that are each other's nearest with a ratio below 0.8, correct within 3 px.  Writes docs/constants.json,
-from which docs/constants.md draws its figures.  Two minutes on two cores.
+from which docs/constants.md draws its figures.  Some four minutes on two cores.
 """
 from __future__ import annotations
 

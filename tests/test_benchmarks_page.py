@@ -51,6 +51,7 @@ def test_ratios_of_the_tables_are_those_of_their_own_times():
     """What two columns say together: cv2's time over ours, their memory over ours."""
     for row in cells(TABLES["speed"](read("speed")))[1:]:
         assert float(row[5]) == pytest.approx(float(row[3]) / float(row[4]), rel=0.06)       # of whole milliseconds
+        assert float(row[8]) < float(row[5])                   # cv2 does not wait for pages when it is at its best
     for row in cells(TABLES["memory"](read("memory")))[1:]:
         assert float(row[4]) == pytest.approx(float(row[3]) / float(row[1]), rel=0.02)
 
@@ -58,9 +59,10 @@ def test_ratios_of_the_tables_are_those_of_their_own_times():
 def test_programs_that_are_alike_have_the_same_cells():
     for name in ("matching", "localisation"):
         rows = {row[0]: row[1:] for row in cells(TABLES[name](read(name)))}
-        assert rows["pysift"] == rows["cv2 precise"] != rows["cv2"] == rows["pysift opencv()"]
+        assert rows["pysift"] == rows["cv2 precise"] and rows["cv2"] == rows["pysift opencv()"]
+        assert all(a != b for a, b in zip(rows["pysift"], rows["cv2"]))          # of every column, else it is of all
     for row in cells(TABLES["invariance"](read("invariance")))[1:]:
-        assert row[1] == row[2] and row[3] == row[4]
+        assert row[1] == row[2] != row[3] == row[4]
 
 
 def test_what_the_page_says_of_speed_memory_and_start_up_is_so():
