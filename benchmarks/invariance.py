@@ -70,20 +70,31 @@ def score(here: Features, there: Features, homography: np.ndarray, shapes: tuple
     homography : (3, 3)
     shapes : (height, width) of the original and of the changed picture, pixels
     """
+    here, there, expected, found = aligned(here, there, homography, shapes)
+    (a, a_rows), (b, b_rows) = places(expected), places(found)
+    pairs = repeated(a, b)
+    matches = match(here.descriptors, there.descriptors, ratio=RATIO, mutual=True)
+    correct = inliers(matches, expected, found, np.eye(3), CORRECT)
+    angles = orientation_errors(expected.theta, a_rows, found.theta, b_rows, pairs)
+    return Score(min(len(a), len(b)), len(pairs), min(len(expected), len(found)), int(correct.sum()), angles)
+
+
+def aligned(here: Features, there: Features, homography: np.ndarray,
+            shapes: tuple) -> tuple[Features, Features, Keypoints, Keypoints]:
+    """Keep what both pictures show; arguments as `score`.
+
+    Returns
+    -------
+    here, there : Features, in the part that both pictures show
+    expected, found : their Keypoints, both in the coarser of the two pictures
+    """
     back = np.linalg.inv(homography)
     here = _within(here, carried(here.keypoints, homography), shapes[1])
     there = _within(there, carried(there.keypoints, back), shapes[0])
     middle = (np.array([shapes[0][::-1]]) - 1) / 2
     if abs(np.linalg.det(jacobian(homography, middle)[0])) <= 1:
-        expected, found = carried(here.keypoints, homography), there.keypoints
-    else:
-        expected, found = here.keypoints, carried(there.keypoints, back)
-    (a, a_rows), (b, b_rows) = _places(expected), _places(found)
-    pairs = repeated(a, b)
-    matches = match(here.descriptors, there.descriptors, ratio=RATIO, mutual=True)
-    correct = inliers(matches, expected, found, np.eye(3), CORRECT)
-    angles = _angles(expected.theta, a_rows, found.theta, b_rows, pairs)
-    return Score(min(len(a), len(b)), len(pairs), min(len(expected), len(found)), int(correct.sum()), angles)
+        return here, there, carried(here.keypoints, homography), there.keypoints
+    return here, there, here.keypoints, carried(there.keypoints, back)
 
 
 def _within(features: Features, elsewhere: Keypoints, shape: tuple[int, int]) -> Features:
@@ -93,10 +104,10 @@ def _within(features: Features, elsewhere: Keypoints, shape: tuple[int, int]) ->
     return Features(features.keypoints[shown], features.descriptors[shown])
 
 
-def _places(k: Keypoints) -> tuple[np.ndarray, np.ndarray]:
+def places(k: Keypoints) -> tuple[np.ndarray, np.ndarray]:
     """Return the distinct rows (x, y, σ), (P, 3), and the row that each keypoint has among them."""
-    places, rows = np.unique(np.stack([k.x, k.y, k.sigma], axis=1), axis=0, return_inverse=True)
-    return places.reshape(-1, 3), rows.ravel()
+    distinct, rows = np.unique(np.stack([k.x, k.y, k.sigma], axis=1), axis=0, return_inverse=True)
+    return distinct.reshape(-1, 3), rows.ravel()
 
 
 def repeated(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -114,8 +125,8 @@ def repeated(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.stack([np.flatnonzero(good), partner[good]], axis=1)
 
 
-def _angles(theta_a, rows_a, theta_b, rows_b, pairs: np.ndarray) -> np.ndarray:
-    """Of each orientation of a repeated place, how far the nearest of its partner's is, in degrees."""
+def orientation_errors(theta_a, rows_a, theta_b, rows_b, pairs: np.ndarray) -> np.ndarray:
+    """Of each orientation of a repeated place, how far the nearest of its partner's is, in degrees, (N,)."""
     partner = np.full(rows_a.max(initial=-1) + 1, -1)
     partner[pairs[:, 0]] = pairs[:, 1]
     wanted = np.flatnonzero(partner[rows_a] >= 0)
@@ -159,9 +170,9 @@ def _level(distortion: Distortion, level: float, pictures: dict, originals: dict
 
 
 def _pooled(scores: list[Score]) -> dict:
-    places, repeated_, keypoints, matched = (sum(column) for column in list(zip(*scores))[:4])
+    places_, repeated_, keypoints, matched = (sum(column) for column in list(zip(*scores))[:4])
     angles = np.concatenate([s.angles for s in scores])
-    return {"repeatability": repeated_ / places if places else None,
+    return {"repeatability": repeated_ / places_ if places_ else None,
             "matched": matched / keypoints if keypoints else None,
             "angle": float(np.median(angles)) if len(angles) else None}
 

@@ -95,7 +95,7 @@ def run(*, quick: bool = False, data: str | None = None) -> list[dict]:
             rows.append(row)
             print(_line(row), flush=True)
     record.write("memory", quick, threads=threads, ipp=bool(cv2.ipp.useIPP()), unit="bytes", rows=rows)
-    record.save_figure(_figure(rows), "memory", quick)
+    record.save_figure(draw(rows), "memory", quick)
     return rows
 
 
@@ -107,7 +107,7 @@ def _line(row: dict) -> str:
             f"{formula:>14}{row['net'] / (row['width'] * row['height']):>13.0f}")
 
 
-def _figure(rows: list[dict]):
+def draw(rows: list[dict]):
     """Net peak against megapixels, one curve a program, and the formula."""
     from matplotlib.figure import Figure
     figure = Figure(figsize=(7, 4.5), layout="constrained")

@@ -82,7 +82,7 @@ def run(*, quick: bool = False, data: str | None = None) -> dict:
     _print(samples, behaviour, missing)
     record.write("startup", quick, image="512 × 512", threads={"pysift": get_num_threads(), "cv2": cv2.getNumThreads()},
                  ipp=bool(cv2.ipp.useIPP()), wanted=WANTED, seconds=samples, behaviour=behaviour, missing=missing)
-    record.save_figure(_figure(samples), "startup", quick)
+    record.save_figure(draw(samples), "startup", quick)
     return samples
 
 
@@ -146,7 +146,7 @@ def _print(samples: dict[str, list[float]], behaviour: dict, missing: list[str])
           + (f"; it says: {alone['last words']}" if alone["last words"] else ""))
 
 
-def _figure(samples: dict[str, list[float]]):
+def draw(samples: dict[str, list[float]]):
     """One row of dots a program, on a logarithmic axis, and a bar at what is wanted."""
     from matplotlib.figure import Figure
     figure = Figure(figsize=(8, 4.5), layout="constrained")
