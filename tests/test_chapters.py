@@ -100,6 +100,13 @@ def test_the_figure_is_made_in_a_cell_from_a_photograph(name):
     assert code.endswith("figure")
 
 
+@pytest.mark.parametrize("name", TEXTS)
+def test_every_figure_has_a_text_in_its_place(name):
+    figures = [cell for cell in CELL.findall(TEXTS[name]) if cell.endswith("\nfigure\n")]
+    assert figures
+    assert all(re.match(r':mystnb: \{image: \{alt: "[^"]{30,}"\}\}\n', cell) for cell in figures)
+
+
 @pytest.mark.parametrize("name", STEPS)
 def test_what_goes_wrong_is_measured_and_held(name):
     """A cell prints numbers, and what the prose says of them is asserted: the page does not build if it is not so."""
