@@ -2,11 +2,11 @@
 
 // Three 3 × 3 planes of D about the pixel it settled in, one a layer; orange above zero, blue below.
 function cubePanel(cube, layer) {
-  const most = Math.max(...cube.map(Math.abs)) || 1, cells = [];
+  const sizes = cube.map(Math.abs), least = Math.min(...sizes), span = Math.max(...sizes) - least || 1, cells = [];
   for (let i = 0; i < 27; i++) {
     const plane = Math.floor(i / 9), x = 104 * plane + 31 * (i % 3) + 4, y = 31 * Math.floor(i % 9 / 3) + 2;
     cells.push(tag("rect", {x, y, width: 30, height: 30, rx: 3, class: cube[i] < 0 ? "below" : "above",
-                            "fill-opacity": (0.06 + 0.8 * Math.abs(cube[i]) / most).toFixed(2)}),
+                            "fill-opacity": (0.08 + 0.8 * (sizes[i] - least) / span).toFixed(2)}),
                tag("text", {x: x + 15, y: y + 19, class: "cell"}, fixed(cube[i], Math.abs(cube[i]) < 10 ? 2 : 1)));
     if (i === 13) cells.push(tag("rect", {x, y, width: 30, height: 30, rx: 3, class: "centre"}));
     if (i % 9 === 0) cells.push(tag("text", {x: x + 46, y: 112, class: "label"}, `layer ${layer + plane - 1}`));
@@ -31,23 +31,23 @@ function gauge(name, value, threshold, passes, asked) {
 // The 36 bins over clockwise angles, the share that a peak must reach, and the peaks.
 function histogramPanel(histogram, theta, peak) {
   const n = histogram.length, top = Math.max(...histogram) || 1, width = 324 / n, marks = [];
-  const height = (v) => 104 * v / top, angle = (k) => (360 - 360 * k / n) % 360;
+  const height = (v) => 136 * v / top, angle = (k) => (360 - 360 * k / n) % 360;
   const peaks = [];
   histogram.forEach((v, k) => {
     const isPeak = v > histogram.at(k - 1) && v > histogram[(k + 1) % n] && v >= f32(f32(top) * f32(peak));
     const a = angle(k), x = 12 + a;
     if (isPeak) peaks.push(a);
-    marks.push(tag("rect", {x: x - width / 2, y: 130 - height(v), width, height: height(v), rx: 1.5,
+    marks.push(tag("rect", {x: x - width / 2, y: 162 - height(v), width, height: height(v), rx: 1.5,
                             fill: hue(a, isPeak ? 1 : 0.55), class: isPeak ? "peak" : ""}));
-    if (isPeak) marks.push(tag("path", {d: `M${x} ${122 - height(v)}l-4-7h8Z`, class: "pointer"}));
+    if (isPeak) marks.push(tag("path", {d: `M${x} ${154 - height(v)}l-4-7h8Z`, class: "pointer"}));
   });
-  const line = 130 - 104 * peak, turn = degrees(theta);
-  const axis = [0, 90, 180, 270, 360].map((a) => tag("text", {x: 12 + a, y: 144, class: "label"}, `${a}°`));
-  return svg(384, 162, `histogram of gradient angles, ${n} bins; peaks near ${peaks.map((a) => `${a} degrees`).join(", ")}`,
+  const line = 162 - 136 * peak, turn = degrees(theta);
+  const axis = [0, 90, 180, 270, 360].map((a) => tag("text", {x: 12 + a, y: 178, class: "label"}, `${a}°`));
+  return svg(384, 198, `histogram of gradient angles, ${n} bins; peaks near ${peaks.map((a) => `${a} degrees`).join(", ")}`,
              ...marks, tag("path", {d: `M4 ${line}H376`, class: "dashed"}),
              tag("text", {x: 376, y: line - 3, class: "label end"}, `${short(peak)} of the highest`),
-             tag("path", {d: `M${12 + turn} 130v6`, class: "theta"}), ...axis,
-             tag("text", {x: 192, y: 159, class: "label"}, `clockwise from →; this keypoint: θ = ${turn.toFixed(2)}°`));
+             tag("path", {d: `M${12 + turn} 162v6`, class: "theta"}), ...axis,
+             tag("text", {x: 192, y: 194, class: "label"}, `clockwise from →; this keypoint: θ = ${turn.toFixed(2)}°`));
 }
 
 // Upright: the level, and at each pixel its gradient as it votes, weighted by the Gaussian.

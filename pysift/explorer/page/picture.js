@@ -18,7 +18,7 @@ class Picture {
     pen.fillStyle = "rgb(0 0 0 / .12)";
     pen.fillRect(-0.5, -0.5, model.width, model.height);
     for (let p = 0; p < data.x.length; p++)
-      if (verdict.shown[p]) this.circle(p, p < model.keypoints ? "#ffe45c" : "#6fd0ff", 1.1);
+      if (verdict.shown[p]) this.circle(p, p < model.keypoints ? "rgb(255 228 92 / .85)" : "#6fd0ff", 1.1);
     if (model.showDropped)
       for (let c = 0; c < data.start.length; c++) if (model.isDropped(c)) this.mark(c, 1);
     if (picked?.kind === "kp") this.pickedPoint(picked.i);

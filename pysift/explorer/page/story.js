@@ -1,7 +1,7 @@
 // Fill the panels with the story of the picked keypoint or candidate.
 
 const panel = (id) => document.querySelector(`#${id} .body`);
-const KEYPOINT_PANELS = ["window", "orientation", "patch", "descriptor", "matches"];
+const KEYPOINT_PANELS = ["window", "orientation", "patch", "descriptor", "matches", "numbers"];
 
 function tell(model, image, other) {
   const {picked, data} = model;
@@ -12,6 +12,8 @@ function tell(model, image, other) {
   panel("extremum").innerHTML = cubePanel(row(data.cube, c, 27), data.end[3 * c]);
   panel("refinement").innerHTML = refinement(model, c);
   const f = picked.kind === "kp" ? model.fullOf.get(picked.i) : undefined;
+  for (const id of KEYPOINT_PANELS) document.getElementById(id).hidden = f === undefined;
+  document.getElementById("missing").hidden = f !== undefined;
   if (f === undefined) return leaveOut(model, picked);
   tellGradients(model, picked.i, f, c);
   tellDescriptor(model, picked.i, f);
@@ -34,7 +36,7 @@ function tellKeypoint(model, p) {
   summary(added ? `Keypoint added by lower thresholds` : `Keypoint ${p}`, verdict, gone, {
     x: [fixed(data.x[p], 2), "px"], y: [fixed(data.y[p], 2), "px"], σ: [fixed(data.sigma[p], 3), "px"],
     θ: [fixed(degrees(data.theta[p]), 2), "°"], response: [fixed(data.response[p], 4), ""],
-    octave: [fixed(data.octave[data.source[p]], 0), ""], layer: [data.at[p], ""], offset: [fixed(data.offset[p], 3), "layers"]});
+    octave: [fixed(data.octave[data.source[p]], 0), ""], layer: [data.at[p], ""], offset: [fixed(data.offset[p], 3), ""]});
 }
 
 function tellCandidate(model, c, step, why) {
@@ -42,16 +44,15 @@ function tellCandidate(model, c, step, why) {
   const name = step === NO_CANDIDATE ? "below the first threshold" : model.steps[step];
   summary(step === KEPT ? `Candidate ${c}, kept` : `Candidate ${c}: ${name}`, why.text, step !== KEPT,
           {x: [short(x), "px"], y: [short(y), "px"], octave: [fixed(data.octave[c], 0), ""], layer: [data.layer[c], ""],
-           row: [data.row[c], "px of the octave"], column: [data.col[c], ""]});
+           row: [data.row[c], ""], column: [data.col[c], ""]});
 }
 
 // What is not there, and why.
 function leaveOut(model, picked) {
-  const text = picked.kind === "c" ? "A dropped candidate never gets this far."
-    : picked.i >= model.keypoints ? "Recorded only for the keypoints at the thresholds of the trace."
-    : `Recorded only for the ${model.data.full.length} strongest keypoints.`;
-  for (const id of KEYPOINT_PANELS) panel(id).innerHTML = `<p class="note empty">${text}</p>`;
-  panel("numbers").innerHTML = `<p class="note">${text}</p>`;
+  const text = picked.kind === "c" ? "Orientation and descriptor: a dropped candidate never gets that far."
+    : picked.i >= model.keypoints ? "Its orientation and descriptor are not recorded: that is done for keypoints at the thresholds of the trace."
+    : `Its orientation and descriptor are not recorded: that is done for the ${model.data.full.length} strongest keypoints.`;
+  document.querySelector("#missing p").textContent = text;
 }
 
 function refinement(model, c) {
@@ -63,7 +64,7 @@ function refinement(model, c) {
                [dx, dy, ds].map((v) => `<td class="${Math.abs(v) < params.accept_offset ? "" : "far"}">${digits(v)}</td>`)
                  .join("") + "</tr>");
   }
-  const table = `<div class="scroll"><table><thead><tr><th>step</th><th>layer</th><th>row</th><th>col</th><th>δx</th>
+  const table = `<div class="scroll"><table><thead><tr><th>#</th><th>layer</th><th>row</th><th>col</th><th>δx</th>
     <th>δy</th><th>δs</th></tr></thead><tbody>${steps.join("")}</tbody></table></div>`;
   if (Number.isNaN(data.contrast[c])) return `${table}<p class="note">It settled nowhere: every |δ| must be below
     ${short(params.accept_offset)}.</p>`;
@@ -79,12 +80,12 @@ function tellGradients(model, p, f, c) {
   const centre = {x: data.end[3 * c + 2] - left, y: data.end[3 * c + 1] - top};
   const spread = params.ori_sigma * data.sigma[p] / 2 ** data.octave[c];
   panel("window").innerHTML = `<canvas role="img" aria-label="gradients of ${w} by ${h} pixels, weighted"></canvas>
-    <p class="note">${w} × ${h} px of octave ${data.octave[c]}, layer ${data.at[p]}; ring: λσ = ${short(spread)} px</p>`;
+    <p class="note">${w} × ${h} px, octave ${data.octave[c]}; ring: ${short(params.ori_sigma)}σ</p>`;
   windowPanel(panel("window").querySelector("canvas"), levels, w, h, centre, spread);
   panel("orientation").innerHTML = histogramPanel(row(data.histogram, f, params.n_ori_bins), data.theta[p], model.at.peak);
   const n = 4 * params.n_cells;
   panel("patch").innerHTML = `<canvas role="img" aria-label="${n} by ${n} samples, turned so that θ points right"></canvas>
-    <p class="note">${n} × ${n} samples, ${short(params.cell_width * data.sigma[p] / 4)} px apart; θ points right</p>`;
+    <p class="note">${n} × ${n}, ${fixed(params.cell_width * data.sigma[p] / 4, 2)} px apart; θ →</p>`;
   patchPanel(panel("patch").querySelector("canvas"), row(data.patch, f, n * n), params.n_cells);
 }
 
