@@ -12,7 +12,7 @@ import numpy as np
 
 from pysift.descriptor import describe_octave
 from pysift.draw import new_figure, plot_angles, plot_cube, plot_descriptor, plot_patch
-from pysift.explorer.points import unit
+from pysift.explorer.points import clipped, unit
 from pysift.explorer.replay import replay
 from pysift.scalespace import Octave
 from pysift.tracing import Trace
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
-_PASS, _FAIL, _MARK = "#009E73", "#D55E00", "#D55E00"
+_PASS, _FAIL, _MARK = "#009E73", "#D55E00", "#CC79A7"
 _AROUND = 24                    # pixels of the octave shown on each side of a candidate
-_LINES = 6                      # of what happened near by
+_LINES = 10                     # of what happened near by
 
 
 class Test(NamedTuple):
@@ -130,7 +130,7 @@ def _keypoint(ax: Axes, right: SubFigure, seen: Trace, i: int) -> None:
     before, after = bottom.subplots(1, 2)
     plot_descriptor(before, unit(raw).reshape(story.descriptor.shape))
     plot_descriptor(after, story.descriptor)
-    over = int((unit(raw) > params.desc_clip).sum())
+    over = clipped(raw, params)[0]
     before.set_title(f"descriptor before clipping: {over} above {params.desc_clip:g}")
     after.set_title(f"clipped, its norm 1 again: largest {story.descriptor.max():.3f}")
 
@@ -166,7 +166,7 @@ def _nothing(ax: Axes, right: SubFigure, seen: Trace, x: float, y: float) -> Non
                    bbox={"edgecolor": _MARK if beyond else "none", "facecolor": "none", "linewidth": 2})
     table.set(xticks=range(values.shape[1]), xticklabels=range(1, values.shape[1] + 1), xlabel="layer",
               yticks=range(len(values)), yticklabels=[o.index for o in seen.octaves], ylabel="octave",
-              title=f"D here [grey levels]; framed: |D| > {seen.params.candidate_threshold():g}, but no extremum")
+              title=f"D here [grey levels], framed where |D| > {seen.params.candidate_threshold():g}")
 
 
 def _plot_level(ax: Axes, octave: Octave, layer: int, row: int, col: int) -> None:
@@ -184,7 +184,7 @@ def _plot_tests(ax: Axes, rows: list[Test]) -> None:
     names, width = [test.name for test in rows], 30.0
     share = [min(max(t.value / t.threshold, 1 / width), width) if t.threshold > 0 and t.value > 0 else 1 / width
              for t in rows]
-    ax.barh(names, np.array(share) * width, left=1 / width, height=0.5, log=True,
+    ax.barh(names, np.array(share) - 1 / width, left=1 / width, height=0.5, log=True,
             color=[_PASS if t.passed else _FAIL for t in rows])
     ax.axvline(1, color="black")
     for i, t in enumerate(rows):
@@ -198,4 +198,4 @@ def _write(place: SubFigure, text: str) -> None:
     from textwrap import fill
     lines = text.splitlines()
     shown = lines[:_LINES] + [f"… and {len(lines) - _LINES} more"] * (len(lines) > _LINES)
-    place.text(0.03, 0.97, "\n".join(fill(line, 72, subsequent_indent="    ") for line in shown), va="top", fontsize=9)
+    place.text(0.03, 0.97, "\n".join(fill(line, 72, subsequent_indent="    ") for line in shown), va="top", fontsize=8.5)

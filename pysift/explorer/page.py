@@ -58,7 +58,7 @@ def pack(arrays: Mapping[str, np.ndarray]) -> tuple[list[dict], str]:
         flat = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).ravel()
         if name in _SMOOTH:
             flat = np.diff(flat, prepend=flat.dtype.type(0))
-        block.append(flat.view(np.uint8).reshape(len(flat), -1).T.tobytes())
+        block.append(flat.view(np.uint8).reshape(len(flat), flat.itemsize).T.tobytes())
         table.append({"name": name, "type": array.dtype.name, "shape": list(array.shape), "delta": name in _SMOOTH})
     return table, base64.b64encode(zlib.compress(b"".join(block), 9)).decode()
 

@@ -1,6 +1,6 @@
 """The keypoints: those of the trace first, under their own numbers, then those that lower thresholds would add.
 
-imports: explorer.neighbours, explorer.windows, descriptor, keypoints, orientation, tracing
+imports: explorer.neighbours, explorer.windows, descriptor, keypoints, orientation, params, tracing
 """
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pysift.explorer.neighbours import neighbours
 from pysift.explorer.windows import gradient_window, turned_patch
 from pysift.keypoints import Keypoints
 from pysift.orientation import angle_histogram
+from pysift.params import SIFTParams
 from pysift.tracing import Trace
 
 IN_FULL = 1000                  # keypoints, the strongest, whose windows and descriptors a page holds
@@ -66,6 +67,7 @@ def full_arrays(seen: Trace, other: np.ndarray | None) -> dict[str, np.ndarray]:
         window in pixels of the octave, its lowest and highest level, and its levels as 255ths of that span
     patch (F, 16, 16) uint8 : the turned patch, in whole grey levels
     before (F, 128) uint16 : the descriptor before clipping over its norm, in 4095ths
+    clipped (F,) int32 : how many entries lay above the clip, before quantisation
     descriptor (F, 128) : as `seen.descriptors`
     near (F, 3) int32, distance (F, 3) float32 : the nearest descriptors, of other keypoints or of `other`
     """
@@ -77,7 +79,7 @@ def full_arrays(seen: Trace, other: np.ndarray | None) -> dict[str, np.ndarray]:
     size = 4 * seen.params.n_cells
     shapes = {"histogram": ((0, seen.params.n_ori_bins), np.float32), "frame": ((0, 4), np.int32),
               "span": ((0, 2), np.float32), "window": ((0,), np.uint8), "patch": ((0, size, size), np.uint8),
-              "before": ((0, seen.descriptors.shape[1]), np.uint16)}
+              "before": ((0, seen.descriptors.shape[1]), np.uint16), "clipped": ((0,), np.int32)}
     arrays = {name: np.concatenate([np.empty(*shape), *(p[name] for p in parts)]).astype(shape[1])
               for name, shape in shapes.items()}
     return {"full": full, **arrays, "descriptor": seen.descriptors[full], "near": near[full],
@@ -96,7 +98,16 @@ def _one(seen: Trace, i: int) -> dict[str, np.ndarray]:
     return {"histogram": seen.story(i).histogram[None],
             "frame": np.int32([[pixels.shape[1], pixels.shape[0], left, top]]), "span": np.float32([[low, high]]),
             "window": np.rint((pixels - low) * (255 / max(high - low, 1e-6))).ravel(),
-            "patch": np.rint(patch)[None], "before": np.rint(unit(raw) * 4095)}
+            "patch": np.rint(patch)[None], "before": np.rint(unit(raw) * 4095), "clipped": clipped(raw, params)}
+
+
+def clipped(raw: np.ndarray, params: SIFTParams = SIFTParams()) -> np.ndarray:
+    """Count the entries of each row that lie above `desc_clip` of its norm, which clipping cuts.
+
+    >>> clipped(np.float32([[3, 4, 0.1]])).tolist()
+    [2]
+    """
+    return (unit(raw) > np.float32(params.desc_clip)).sum(axis=1)
 
 
 def unit(raw: np.ndarray) -> np.ndarray:

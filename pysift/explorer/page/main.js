@@ -91,5 +91,5 @@ const linked = fromHash(model);
 if (linked?.kind === "c") model.showDropped = byId("dropped").checked = true;
 rejudge(model.recorded);
 choose(linked ?? model.neighbour(1, true), linked !== null);
-window.explorer = {model, picture};
+window.explorer = {model, picture, reason};          // for the console, and for the tests
 document.body.dataset.ready = "true";

@@ -90,8 +90,8 @@ function patchPanel(canvas, patch, cells) {
   pen.moveTo(n - 2, n / 2 - 0.8); pen.lineTo(n - 1, n / 2); pen.lineTo(n - 2, n / 2 + 0.8); pen.stroke();
 }
 
-// Stars of rays, one a cell, in units of `most`; a ring marks the clip, and rays beyond it are marked.
-function starsPanel(values, cells, bins, most, clip, label) {
+// Stars of rays, one a cell, in units of `most`; a ring marks the clip, and the rays in `over` are beyond it.
+function starsPanel(values, cells, bins, most, clip, over, label) {
   const rays = [], size = 40, scale = 0.5 * size / most;
   for (let cell = 0; cell < cells * cells; cell++) {
     const x = size * (cell % cells + 0.5), y = size * (Math.floor(cell / cells) + 0.5);
@@ -99,7 +99,7 @@ function starsPanel(values, cells, bins, most, clip, label) {
     if (clip < most) rays.push(tag("circle", {cx: x, cy: y, r: clip * scale, class: "ring"}));
     for (let k = 0; k < bins; k++) {
       const v = values[cell * bins + k], a = -2 * Math.PI * k / bins;
-      if (v > 0) rays.push(tag("path", {class: v > clip ? "ray over" : "ray",
+      if (v > 0) rays.push(tag("path", {class: over.has(cell * bins + k) ? "ray over" : "ray",
         d: `M${x} ${y}l${(v * scale * Math.cos(a)).toFixed(2)} ${(v * scale * Math.sin(a)).toFixed(2)}`}));
     }
   }

@@ -99,11 +99,12 @@ function descriptorOf(model, f) {
 
 function tellDescriptor(model, p, f) {
   const {params} = model, {before, after} = descriptorOf(model, f), clip = params.desc_clip;
-  const most = Math.max(...before, ...after, clip * 1.2), cut = before.filter((v) => v > clip).length;
-  const stars = (values, limit, label) =>
-    `<figure>${starsPanel(values, params.n_cells, params.n_desc_bins, most, limit, label)}<figcaption>${label}</figcaption></figure>`;
-  panel("descriptor").innerHTML = `<div class="pair">${stars(before, clip, `before: ${cut} above ${short(clip)}`)}` +
-    `${stars(after, Infinity, "clipped, norm 1 again")}</div>`;
+  const most = Math.max(...before, ...after, clip * 1.2), cut = model.data.clipped[f];
+  const largest = [...before.keys()].sort((i, j) => before[j] - before[i]).slice(0, cut);
+  const stars = (values, limit, over, label) =>
+    `<figure>${starsPanel(values, params.n_cells, params.n_desc_bins, most, limit, new Set(over), label)}<figcaption>${label}</figcaption></figure>`;
+  panel("descriptor").innerHTML = `<div class="pair" data-clipped="${cut}">${stars(before, clip, largest, `before: ${cut} above ${short(clip)}`)}` +
+    `${stars(after, Infinity, [], "clipped, norm 1 again")}</div>`;
 }
 
 function tellMatches(model, p, image, other) {
