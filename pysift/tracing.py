@@ -90,6 +90,7 @@ class Trace:
                  for i in near_k]
         lines += [self._fate(i) for i in near_c if c.step[i] != "kept"]
         if not lines and not self.octaves:
+            h, w = self.grey.shape
             return f"no candidate within {radius:g} px of ({x:g}, {y:g}): {w} × {h} pixels are too few for an octave"
         if not lines:
             lines = [f"no candidate within {radius:g} px of ({x:g}, {y:g}):"]

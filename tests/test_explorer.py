@@ -48,7 +48,8 @@ def picked(page, fragment):
 
 
 def array(page, name):
-    return np.array(page.evaluate(f"Array.from(explorer.model.data.{name}, v => Number.isFinite(v) ? v : String(v))"), float)
+    js = f"Array.from(explorer.model.data.{name}, v => Number.isFinite(v) ? v : String(v))"
+    return np.array(page.evaluate(js), float)
 
 
 def slide(page, **at):
@@ -58,7 +59,8 @@ def slide(page, **at):
 
 
 def shown(page):
-    rows = page.evaluate("explorer.model.order.map(p => ['x', 'y', 'sigma', 'theta'].map(k => explorer.model.data[k][p]))")
+    rows = page.evaluate("explorer.model.order.map(p => ['x', 'y', 'sigma', 'theta']"
+                         ".map(k => explorer.model.data[k][p]))")
     return sorted(map(tuple, rows))
 
 
@@ -115,8 +117,8 @@ def test_every_candidate_ends_as_the_trace_says_with_the_same_numbers(page):
         if not np.isnan(c.value[i]) and np.isfinite(c.value[i]):
             np.testing.assert_array_equal(np.float32(told[at]), [c.value[i], c.threshold[i]])
     assert seen == len(c.x) and {"edge", "low contrast", "did not settle", "left the octave"} <= set(c.step)
-    shown_counts = {STEPS[int(k)]: int(v) for k, v in page.evaluate(
-        "Object.fromEntries([...document.querySelectorAll('#legend b')].map(b => [b.dataset.step, b.textContent]))").items()}
+    legend = page.evaluate("[...document.querySelectorAll('#legend b')].map(b => [+b.dataset.step, +b.textContent])")
+    shown_counts = {STEPS[k]: n for k, n in legend}
     assert shown_counts == {s: n for s, n in t.counts().items() if s in shown_counts} and len(shown_counts) >= 5
 
 
@@ -281,7 +283,8 @@ def test_on_a_phone_nothing_is_wider_than_the_screen_and_dark_is_dark(path, dark
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         page.evaluate("document.getElementById('numbers').open = true")
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
-        light = sum(map(int, page.evaluate("getComputedStyle(document.body).backgroundColor").strip("rgb()").split(",")))
+        colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        light = sum(map(int, colour.strip("rgb()").split(",")))
         assert (light < 200) if dark else (light > 600)
         assert not page.errors
 

@@ -30,9 +30,10 @@ def run(args: argparse.Namespace) -> int:
     params = prepare(args)
     from pysift.tracing import trace
     seen = trace(read_image(args, args.image), params)
-    words = seen.why(*args.at, args.radius)
+    x, y = args.at
+    words = seen.why(x, y, args.radius)
     if args.output:
         from pysift.explorer.explain import explain
-        save_picture(args.output, explain(seen, *args.at, args.radius))
+        save_picture(args.output, explain(seen, x, y, args.radius))
     say(words)
     return 0

@@ -63,7 +63,7 @@ def candidate_arrays(wide: Trace) -> dict[str, np.ndarray]:
     return arrays | _paths(replays)
 
 
-_AROUND = np.stack(np.indices((3, 3, 3)), axis=-1).reshape(27, 3) - 1                   # layer, y, x
+_AROUND = np.indices((3, 3, 3)).reshape(3, 27).T - 1                   # layer, y, x
 
 
 def _at(wide: Trace, cells: np.ndarray) -> np.ndarray:

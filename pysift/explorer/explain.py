@@ -26,7 +26,7 @@ _AROUND = 24                    # pixels of the octave shown on each side of a c
 _LINES = 10                     # of what happened near by
 
 
-class Test(NamedTuple):
+class Check(NamedTuple):
     """A number that decides, and what it is compared with."""
 
     name: str
@@ -62,8 +62,8 @@ def explain(seen: Trace, x: float, y: float, radius: float = 3.0) -> Figure:
     """
     keypoints, candidates = seen.near(x, y, radius)
     figure = new_figure(13, 8.6)
-    left, right = figure.subfigures(1, 2, width_ratios=[1, 1.35])
-    place, words = left.subfigures(2, 1, height_ratios=[2.2, 1])
+    left, right = _parts(figure, 1, 2, width_ratios=[1, 1.35])
+    place, words = _parts(left, 2, 1, height_ratios=[2.2, 1])
     _write(words, seen.why(x, y, radius))
     ax = place.add_subplot()
     if len(keypoints):
@@ -82,13 +82,13 @@ def explain(seen: Trace, x: float, y: float, radius: float = 3.0) -> Figure:
     return figure
 
 
-def tests(seen: Trace, c: int) -> list[Test]:
+def checks(seen: Trace, c: int) -> list[Check]:
     """Return the tests that candidate c went through, in their order, as far as it came.
 
     >>> from pysift.photos import photo
     >>> from pysift.tracing import trace
     >>> t = trace(photo("chelsea"))
-    >>> [test.passed for test in tests(t, int(np.flatnonzero(t.candidates.step == "edge")[0]))]
+    >>> [check.passed for check in checks(t, int(np.flatnonzero(t.candidates.step == "edge")[0]))]
     [True, True, True, False]
     """
     octave, cell, params = *_home(seen, c), seen.params
@@ -96,12 +96,12 @@ def tests(seen: Trace, c: int) -> list[Test]:
     offset = float(np.abs(r.offsets[r.visited[0] - 1, 0]).max())
     contrast, ratio, limit = float(r.contrast[0]), float(r.ratio[0]), _edge_limit(params.edge_threshold)
     least, start = params.candidate_threshold(), abs(float(octave.dog[tuple(cell)]))
-    rows = [Test("|D| [grey levels]", start, least, start > least, ">"),
-            Test("largest |δ| [px, layers]", offset, params.accept_offset, not np.isnan(contrast), "<"),
-            Test("S·|D(p + δ)| [range]", contrast, params.contrast_threshold,
-                 contrast >= np.float32(params.contrast_threshold), "≥"),
-            Test("tr²/det", ratio, limit, 0 < ratio < limit, "<")]
-    came = next((i for i, test in enumerate(rows) if not test.passed), len(rows) - 1)
+    rows = [Check("|D| [grey levels]", start, least, start > least, ">"),
+            Check("largest |δ| [px, layers]", offset, params.accept_offset, not np.isnan(contrast), "<"),
+            Check("S·|D(p + δ)| [range]", contrast, params.contrast_threshold,
+                 contrast >= float(np.float32(params.contrast_threshold)), "≥"),
+            Check("tr²/det", ratio, limit, 0 < ratio < limit, "<")]
+    came = next((i for i, check in enumerate(rows) if not check.passed), len(rows) - 1)
     return rows[:came + 1]
 
 
@@ -113,20 +113,21 @@ def _home(seen: Trace, c: int) -> tuple[Octave, np.ndarray]:
     """The octave of candidate c, and its layer, row and column there."""
     found = seen.candidates
     octave = next(o for o in seen.octaves if o.index == found.octave[c])
-    return octave, np.int32([found.layer[c], found.row[c], found.col[c]])
+    return octave, np.array([found.layer[c], found.row[c], found.col[c]], np.int32)
 
 
 def _keypoint(ax: Axes, right: SubFigure, seen: Trace, i: int) -> None:
     story, params = seen.story(i), seen.params
     plot_patch(ax, story, params)
-    cube, middle, bottom = right.subfigures(3, 1, height_ratios=[1, 1.1, 1.35])
+    cube, middle, bottom = _parts(right, 3, 1, height_ratios=[1, 1.1, 1.35])
     plot_cube(cube.subplots(1, 3), story.cube, story.keypoint.layer[0])
     angles, tried = middle.subplots(1, 2, width_ratios=[1.5, 1])
     plot_angles(angles, story, params)
-    _plot_tests(tried, tests(seen, int(seen.source[i])))
+    _plot_checks(tried, checks(seen, int(seen.source[i])))
     k, octave = story.keypoint, _home(seen, int(seen.source[i]))[0]
     pixel = 2.0**octave.index
-    raw = describe_octave(octave.levels, k.layer, k.x / pixel, k.y / pixel, k.sigma / pixel, np.rad2deg(k.theta), params)
+    raw = describe_octave(octave.levels, k.layer, k.x / pixel, k.y / pixel, k.sigma / pixel, np.rad2deg(k.theta),
+                          params)
     before, after = bottom.subplots(1, 2)
     plot_descriptor(before, unit(raw).reshape(story.descriptor.shape))
     plot_descriptor(after, story.descriptor)
@@ -141,9 +142,9 @@ def _candidate(ax: Axes, right: SubFigure, seen: Trace, c: int) -> None:
     layer, row, col = r.end[0]
     _plot_level(ax, octave, layer, row, col)
     ax.plot(col * 2.0**octave.index, row * 2.0**octave.index, "s", markersize=11, fillstyle="none", color=_MARK)
-    cube, tried, way = right.subfigures(3, 1, height_ratios=[1.3, 1.2, 0.8])
+    cube, tried, way = _parts(right, 3, 1, height_ratios=[1.3, 1.2, 0.8])
     plot_cube(cube.subplots(1, 3), octave.dog[layer - 1:layer + 2, row - 1:row + 2, col - 1:col + 2], layer)
-    _plot_tests(tried.add_subplot(), tests(seen, c))
+    _plot_checks(tried.add_subplot(), checks(seen, c))
     steps = [f"step {k + 1}   at layer {at[0]}, row {at[1]}, column {at[2]}   δ = ({dx:+.3f}, {dy:+.3f}, {ds:+.3f})"
              for k, (at, (dx, dy, ds)) in enumerate(zip(r.cells[:r.visited[0], 0], r.offsets[:, 0]))]
     _write(way, "\n".join(steps))
@@ -179,23 +180,30 @@ def _plot_level(ax: Axes, octave: Octave, layer: int, row: int, col: int) -> Non
     ax.set(xlabel="x [input px]", ylabel="y [input px]", title=f"octave {octave.index}, level {layer}")
 
 
-def _plot_tests(ax: Axes, rows: list[Test]) -> None:
-    """A bar a test: the value in units of its threshold, on a logarithmic scale."""
-    names, width = [test.name for test in rows], 30.0
+def _plot_checks(ax: Axes, rows: list[Check]) -> None:
+    """A bar a check: the value in units of its threshold, on a logarithmic scale."""
+    names, width = [check.name for check in rows], 30.0
     share = [min(max(t.value / t.threshold, 1 / width), width) if t.threshold > 0 and t.value > 0 else 1 / width
              for t in rows]
     ax.barh(names, np.array(share) - 1 / width, left=1 / width, height=0.5, log=True,
             color=[_PASS if t.passed else _FAIL for t in rows])
     ax.axvline(1, color="black")
     for i, t in enumerate(rows):
-        ax.text(1 / width * 1.1, i - 0.42, f"{t.value:.4g} {'✓' if t.passed else '✗'} asked {t.asked} {t.threshold:.4g}",
-                va="center", fontsize=9)
+        said = f"{t.value:.4g} {'✓' if t.passed else '✗'} asked {t.asked} {t.threshold:.4g}"
+        ax.text(1 / width * 1.1, i - 0.42, said, va="center", fontsize=9)
     ax.set(xlim=(1 / width, width), ylim=(len(rows) - 0.4, -0.7), xlabel="value / threshold",
            title="tests, in their order")
+
+
+def _parts(figure: Figure | SubFigure, rows: int, columns: int, *, width_ratios: list[float] | None = None,
+           height_ratios: list[float] | None = None) -> list[SubFigure]:
+    return list(figure.subfigures(rows, columns, squeeze=False, width_ratios=width_ratios,
+                                  height_ratios=height_ratios).ravel())
 
 
 def _write(place: SubFigure, text: str) -> None:
     from textwrap import fill
     lines = text.splitlines()
     shown = lines[:_LINES] + [f"… and {len(lines) - _LINES} more"] * (len(lines) > _LINES)
-    place.text(0.03, 0.97, "\n".join(fill(line, 72, subsequent_indent="    ") for line in shown), va="top", fontsize=8.5)
+    text = "\n".join(fill(line, 72, subsequent_indent="    ") for line in shown)
+    place.text(0.03, 0.97, text, va="top", fontsize=8.5)

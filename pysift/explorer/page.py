@@ -20,7 +20,7 @@ from importlib.resources import files
 import numpy as np
 import PIL.Image
 
-_SCRIPTS = ("arrays", "thresholds", "draw", "model", "picture", "panels", "story", "controls", "main")      # in this order
+_SCRIPTS = ("arrays", "thresholds", "draw", "model", "picture", "panels", "story", "controls", "main")   # in this order
 _QUALITY = 85                   # of the JPEG; the picture is there to be looked at, no number is read off it
 _SMOOTH = {"window", "patch"}   # held as differences of neighbours, which deflate packs better
 

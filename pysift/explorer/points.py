@@ -96,7 +96,7 @@ def _one(seen: Trace, i: int) -> dict[str, np.ndarray]:
     patch = turned_patch(octave, layer, x[0], y[0], sigma[0], k.theta[0], params)
     raw = describe_octave(octave.levels, k.layer, x, y, sigma, np.rad2deg(k.theta), params)
     return {"histogram": seen.story(i).histogram[None],
-            "frame": np.int32([[pixels.shape[1], pixels.shape[0], left, top]]), "span": np.float32([[low, high]]),
+            "frame": np.array([[pixels.shape[1], pixels.shape[0], left, top]]), "span": np.array([[low, high]]),
             "window": np.rint((pixels - low) * (255 / max(high - low, 1e-6))).ravel(),
             "patch": np.rint(patch)[None], "before": np.rint(unit(raw) * 4095), "clipped": clipped(raw, params)}
 

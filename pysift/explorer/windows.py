@@ -61,4 +61,4 @@ def turned_patch(octave: Octave, layer: int, x: float, y: float, sigma: float, t
     u, v = u - left, v - top
     upper = (1 - u) * level[top, left] + u * level[top, left + 1]
     lower = (1 - u) * level[top + 1, left] + u * level[top + 1, left + 1]
-    return np.float32((1 - v) * upper + v * lower)
+    return ((1 - v) * upper + v * lower).astype(np.float32)
