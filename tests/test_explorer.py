@@ -100,6 +100,35 @@ def test_the_descriptor_before_clipping_becomes_the_one_after_it(page):
         assert abs((before[i] > 0.2).sum() - cut[i]) <= (np.abs(before[i] - 0.2) < 2e-4).sum()
 
 
+def test_the_gradient_window_is_the_level_about_the_pixel_in_255ths_of_its_span(page):
+    t, frame, span = traced(), array(page, "frame").reshape(-1, 4).astype(int), array(page, "span").reshape(-1, 2)
+    window, at = array(page, "window"), np.cumsum([0, *(frame[:, 0] * frame[:, 1])])
+    for i in range(0, len(frame), 9):
+        (w, h, left, top), (low, high) = frame[i], span[i]
+        octave = next(o for o in t.octaves if o.index == t.keypoints.octave[i])
+        wanted = octave.levels[t.keypoints.layer[i]][top:top + h, left:left + w]
+        shown = low + window[at[i]:at[i + 1]].reshape(h, w) * (high - low) / 255
+        np.testing.assert_allclose(shown, wanted, atol=0.51 * (high - low) / 255)
+        reach = round(4.5 * t.keypoints.sigma[i] / 2.0**octave.index)               # 3·1.5σ, and one for the differences
+        row, col = t.pixels[i]
+        assert (left, top) == (max(col - reach - 1, 0), max(row - reach - 1, 0)) and low < high
+
+
+def test_the_turned_patch_is_the_level_sampled_along_theta(page):
+    from scipy.ndimage import map_coordinates
+    t, patch = traced(), array(page, "patch").reshape(-1, 16, 16)
+    for i in range(0, len(patch), 9):
+        k, pixel = t.keypoints[i], 2.0 ** t.keypoints.octave[i]
+        octave = next(o for o in t.octaves if o.index == k.octave[0])
+        row, col = np.mgrid[:16, :16]
+        turn = np.exp(1j * k.theta[0])
+        where = ((col - 7.5) + 1j * (row - 7.5)) * turn * 0.75 * k.sigma[0] / pixel     # 3σ a cell, 4 samples
+        where += np.rint(k.x[0] / pixel) + 1j * np.rint(k.y[0] / pixel)
+        level = octave.levels[k.layer[0]]
+        wanted = map_coordinates(level, [where.imag, where.real], order=1, mode="nearest")
+        np.testing.assert_allclose(patch[i], wanted, atol=0.51)
+
+
 def test_every_candidate_ends_as_the_trace_says_with_the_same_numbers(page):
     t, c = traced(), traced().candidates
     cells = {key: i for i, key in enumerate(zip(c.octave, c.layer, c.row, c.col))}

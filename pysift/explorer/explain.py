@@ -61,22 +61,20 @@ def explain(seen: Trace, x: float, y: float, radius: float = 3.0) -> Figure:
     'no keypoint at (200, 20)'
     """
     keypoints, candidates = seen.near(x, y, radius)
-    figure = new_figure(13, 8.6)
-    left, right = _parts(figure, 1, 2, width_ratios=[1, 1.35])
-    place, words = _parts(left, 2, 1, height_ratios=[2.2, 1])
-    _write(words, seen.why(x, y, radius))
-    ax = place.add_subplot()
+    figure = new_figure(11, 9.2)
+    left, right = _parts(figure, 1, 2, width_ratios=[1, 1.3])
     if len(keypoints):
         i = int(keypoints[0])
         figure.suptitle(f"keypoint {i} at ({seen.keypoints.x[i]:.2f}, {seen.keypoints.y[i]:.2f})")
-        _keypoint(ax, right, seen, i)
+        ax, words = _keypoint(left, right, seen, i)
     elif len(candidates):
         c = int(candidates[0])
         figure.suptitle(f"no keypoint at ({x:g}, {y:g}): {seen.candidates.step[c]}")
-        _candidate(ax, right, seen, c)
+        ax, words = _candidate(left, right, seen, c)
     else:
         figure.suptitle(f"no keypoint at ({x:g}, {y:g})")
-        _nothing(ax, right, seen, x, y)
+        ax, words = _nothing(left, right, seen, x, y)
+    _write(words, seen.why(x, y, radius), 58)
     ax.plot(x, y, "+", color="white", markersize=14, markeredgewidth=3.4)
     ax.plot(x, y, "+", color="black", markersize=13, markeredgewidth=1.4)
     return figure
@@ -116,14 +114,15 @@ def _home(seen: Trace, c: int) -> tuple[Octave, np.ndarray]:
     return octave, np.array([found.layer[c], found.row[c], found.col[c]], np.int32)
 
 
-def _keypoint(ax: Axes, right: SubFigure, seen: Trace, i: int) -> None:
+def _keypoint(left: SubFigure, right: SubFigure, seen: Trace, i: int) -> tuple[Axes, SubFigure]:
     story, params = seen.story(i), seen.params
+    place, tried, words = _parts(left, 3, 1, height_ratios=[2, 1.2, 0.7])
+    ax = place.add_subplot()
     plot_patch(ax, story, params)
-    cube, middle, bottom = _parts(right, 3, 1, height_ratios=[1, 1.1, 1.35])
+    _plot_checks(tried.add_subplot(), checks(seen, int(seen.source[i])))
+    cube, angles, bottom = _parts(right, 3, 1, height_ratios=[1, 1.1, 1.35])
     plot_cube(cube.subplots(1, 3), story.cube, story.keypoint.layer[0])
-    angles, tried = middle.subplots(1, 2, width_ratios=[1.5, 1])
-    plot_angles(angles, story, params)
-    _plot_checks(tried, checks(seen, int(seen.source[i])))
+    plot_angles(angles.add_subplot(), story, params)
     k, octave = story.keypoint, _home(seen, int(seen.source[i]))[0]
     pixel = 2.0**octave.index
     raw = describe_octave(octave.levels, k.layer, k.x / pixel, k.y / pixel, k.sigma / pixel, np.rad2deg(k.theta),
@@ -132,11 +131,14 @@ def _keypoint(ax: Axes, right: SubFigure, seen: Trace, i: int) -> None:
     plot_descriptor(before, unit(raw).reshape(story.descriptor.shape))
     plot_descriptor(after, story.descriptor)
     over = clipped(raw, params)[0]
-    before.set_title(f"descriptor before clipping: {over} above {params.desc_clip:g}")
-    after.set_title(f"clipped, its norm 1 again: largest {story.descriptor.max():.3f}")
+    before.set_title(f"before clipping: {over} above {params.desc_clip:g}")
+    after.set_title(f"clipped, norm 1 again: largest {story.descriptor.max():.3f}")
+    return ax, words
 
 
-def _candidate(ax: Axes, right: SubFigure, seen: Trace, c: int) -> None:
+def _candidate(left: SubFigure, right: SubFigure, seen: Trace, c: int) -> tuple[Axes, SubFigure]:
+    place, words = _parts(left, 2, 1, height_ratios=[2.2, 1])
+    ax = place.add_subplot()
     octave, cell = _home(seen, c)
     r = replay(octave.levels, cell[None], seen.params)
     layer, row, col = r.end[0]
@@ -147,14 +149,17 @@ def _candidate(ax: Axes, right: SubFigure, seen: Trace, c: int) -> None:
     _plot_checks(tried.add_subplot(), checks(seen, c))
     steps = [f"step {k + 1}   at layer {at[0]}, row {at[1]}, column {at[2]}   δ = ({dx:+.3f}, {dy:+.3f}, {ds:+.3f})"
              for k, (at, (dx, dy, ds)) in enumerate(zip(r.cells[:r.visited[0], 0], r.offsets[:, 0]))]
-    _write(way, "\n".join(steps))
+    _write(way, "\n".join(steps), 90)
+    return ax, words
 
 
-def _nothing(ax: Axes, right: SubFigure, seen: Trace, x: float, y: float) -> None:
+def _nothing(left: SubFigure, right: SubFigure, seen: Trace, x: float, y: float) -> tuple[Axes, SubFigure]:
     """D at the place in every octave and layer; those beyond the threshold are framed."""
+    place, words = _parts(left, 2, 1, height_ratios=[2.2, 1.6])
+    ax = place.add_subplot()
     if not seen.octaves:
         ax.imshow(seen.grey, cmap="gray")
-        return
+        return ax, words
     _plot_level(ax, seen.octaves[0], 1, round(y / 2.0**seen.octaves[0].index), round(x / 2.0**seen.octaves[0].index))
     values = np.array([[o.dog[layer, min(round(y / 2.0**o.index), o.dog.shape[1] - 1),
                               min(round(x / 2.0**o.index), o.dog.shape[2] - 1)]
@@ -168,6 +173,7 @@ def _nothing(ax: Axes, right: SubFigure, seen: Trace, x: float, y: float) -> Non
     table.set(xticks=range(values.shape[1]), xticklabels=range(1, values.shape[1] + 1), xlabel="layer",
               yticks=range(len(values)), yticklabels=[o.index for o in seen.octaves], ylabel="octave",
               title=f"D here [grey levels], framed where |D| > {seen.params.candidate_threshold():g}")
+    return ax, words
 
 
 def _plot_level(ax: Axes, octave: Octave, layer: int, row: int, col: int) -> None:
@@ -201,9 +207,9 @@ def _parts(figure: Figure | SubFigure, rows: int, columns: int, *, width_ratios:
                                   height_ratios=height_ratios).ravel())
 
 
-def _write(place: SubFigure, text: str) -> None:
+def _write(place: SubFigure, text: str, width: int) -> None:
     from textwrap import fill
     lines = text.splitlines()
     shown = lines[:_LINES] + [f"… and {len(lines) - _LINES} more"] * (len(lines) > _LINES)
-    text = "\n".join(fill(line, 72, subsequent_indent="    ") for line in shown)
+    text = "\n".join(fill(line, width, subsequent_indent="    ") for line in shown)
     place.text(0.03, 0.97, text, va="top", fontsize=8.5)
