@@ -22,7 +22,7 @@ from importlib import import_module
 
 from pysift import __version__
 
-COMMANDS = ("detect", "match", "draw", "compare", "trace", "demo", "doctor", "warmup")
+COMMANDS = ("detect", "match", "draw", "compare", "trace", "explain", "explore", "demo", "doctor", "warmup")
 FAILURES = (ValueError, TypeError, OSError, ImportError, MemoryError, IndexError)
 _log = logging.getLogger("pysift")
 

@@ -50,7 +50,7 @@ def plot_keypoints(image: np.ndarray, keypoints: Keypoints, *, ax: Axes | None =
     by_response = keypoints[np.argsort(-keypoints.response, kind="stable")]
     shown, title = _choose(by_response, n, "strongest", "keypoint", "keypoints")
     picture = _picture(image)
-    ax = ax or _figure(8, 8 * picture.shape[0] / picture.shape[1] + 0.3).add_subplot()
+    ax = ax or new_figure(8, 8 * picture.shape[0] / picture.shape[1] + 0.3).add_subplot()
     ax.imshow(picture)
     turn = np.nan_to_num(shown.theta)[:, None] + np.linspace(0, 2 * np.pi, 49)
     rim = shown.xy[:, None] + 3 * shown.sigma[:, None, None] * np.stack([np.cos(turn), np.sin(turn)], axis=2)
@@ -76,7 +76,7 @@ def plot_matches(image0: np.ndarray, keypoints0: Keypoints, image1: np.ndarray, 
     shift = left.shape[1] + left.shape[1] // 50 + 1
     canvas = np.ones((max(len(left), len(right)), shift + right.shape[1], 3), np.float32)
     canvas[:len(left), :left.shape[1]], canvas[:len(right), shift:] = left, right
-    ax = ax or _figure(12, 12 * canvas.shape[0] / canvas.shape[1] + 0.3).add_subplot()
+    ax = ax or new_figure(12, 12 * canvas.shape[0] / canvas.shape[1] + 0.3).add_subplot()
     ax.imshow(canvas)
     ends = np.stack([keypoints0.xy[shown.index0], keypoints1.xy[shown.index1] + [shift, 0]], axis=1)
     _lines(ax, ends, _CYCLE, width=1.2)
@@ -93,7 +93,7 @@ def plot_distances(matches: Matches, *, ax: Axes | None = None) -> Axes:
     >>> plot_distances(Matches.empty()).get_title()
     'n = 0'
     """
-    ax = ax or _figure(7, 4).add_subplot()
+    ax = ax or new_figure(7, 4).add_subplot()
     if len(matches):
         mean = matches.stats()["mean"]
         ax.hist(matches.distance, bins=30, color=_BLUE, edgecolor="white", linewidth=0.5)
@@ -117,7 +117,7 @@ def plot_scalespace(octaves: list[Octave], *, params: SIFTParams = SIFTParams())
     if not octaves:
         raise ValueError("octaves=[] has nothing to draw: the image was too small for an octave")
     count, height, width = octaves[0].levels.shape
-    fig = _figure(1.5 * (2 * count - 1), len(octaves) * (1.5 * height / width + 0.3))
+    fig = new_figure(1.5 * (2 * count - 1), len(octaves) * (1.5 * height / width + 0.3))
     axes = fig.subplots(len(octaves), 2, squeeze=False, width_ratios=[count, count - 1])
     reach = max(np.percentile(np.abs(o.dog), 98) for o in octaves) or 1.0
     for o, (left, right) in zip(octaves, axes):
@@ -146,18 +146,18 @@ def plot_keypoint(story: Story, *, params: SIFTParams = SIFTParams()) -> Figure:
 
     `story` comes from `trace(image, params).story(i)`; `params` are those it was found with.
     """
-    k, fig = story.keypoint, _figure(11, 9.5)
+    k, fig = story.keypoint, new_figure(11, 9.5)
     fig.suptitle(f"keypoint at ({k.x[0]:.2f}, {k.y[0]:.2f}), σ {k.sigma[0]:.2f} px, "
                  f"octave {k.octave[0]}, layer {k.layer[0]}, response {k.response[0]:.4f}")
     (patch, cube), (histogram, descriptor) = fig.subfigures(2, 2, squeeze=False)
-    _draw_patch(patch.add_subplot(), story, params)
-    _draw_cube(cube.subplots(1, 3), story)
-    _draw_histogram(histogram.add_subplot(), story, params)
-    _draw_descriptor(descriptor.add_subplot(), story.descriptor)
+    plot_patch(patch.add_subplot(), story, params)
+    plot_cube(cube.subplots(1, 3), story.cube, story.keypoint.layer[0])
+    plot_angles(histogram.add_subplot(), story, params)
+    plot_descriptor(descriptor.add_subplot(), story.descriptor)
     return fig
 
 
-def _draw_patch(ax: Axes, story: Story, params: SIFTParams) -> None:
+def plot_patch(ax: Axes, story: Story, params: SIFTParams) -> None:
     """The level about the keypoint, the cells of the descriptor, and an arrow towards θ."""
     k, d = story.keypoint, len(story.descriptor)
     left, right, top, bottom = story.extent
@@ -172,20 +172,20 @@ def _draw_patch(ax: Axes, story: Story, params: SIFTParams) -> None:
            title=f"its level, {d} × {d} cells of {params.cell_width:g}σ, θ in red")
 
 
-def _draw_cube(axes: np.ndarray, story: Story) -> None:
+def plot_cube(axes: np.ndarray, cube: np.ndarray, layer: int) -> None:
     """The 27 differences about the pixel it settled in, which is framed; a panel a layer."""
-    low, high = story.cube.min(), story.cube.max()
-    for ax, plane, step in zip(axes, story.cube, (-1, 0, 1)):
+    low, high = cube.min(), cube.max()
+    for ax, plane, step in zip(axes, cube, (-1, 0, 1)):
         ax.imshow(plane, cmap="cividis", vmin=low, vmax=high)
         for (row, col), value in np.ndenumerate(plane):
             ax.text(col, row, f"{value:.2f}", ha="center", va="center",
                     color="white" if value < (low + high) / 2 else "black")
-        ax.set(xticks=[], yticks=[], xlabel=f"layer {story.keypoint.layer[0] + step}")
+        ax.set(xticks=[], yticks=[], xlabel=f"layer {layer + step}")
     axes[1].set_title("D [grey levels] about the pixel it settled in")
     axes[1].plot([0.53, 1.47, 1.47, 0.53, 0.53], [0.53, 0.53, 1.47, 1.47, 0.53], color=_RED, linewidth=3)
 
 
-def _draw_histogram(ax: Axes, story: Story, params: SIFTParams) -> None:
+def plot_angles(ax: Axes, story: Story, params: SIFTParams) -> None:
     """The orientation histogram over clockwise angles; the bins that became keypoints are red."""
     h, peaks = np.asarray(story.histogram), peak_angles(story.histogram, params)
     n = len(h)
@@ -199,7 +199,7 @@ def _draw_histogram(ax: Axes, story: Story, params: SIFTParams) -> None:
     ax.legend(frameon=False, loc="upper right", ncols=2, fontsize=9)
 
 
-def _draw_descriptor(ax: Axes, descriptor: np.ndarray) -> None:
+def plot_descriptor(ax: Axes, descriptor: np.ndarray) -> None:
     """A star a cell, a ray a bin; counter-clockwise bins turn against y, which points down."""
     d, n = len(descriptor), descriptor.shape[2]
     row, col, bin_ = np.indices(descriptor.shape)
@@ -214,7 +214,7 @@ def _draw_descriptor(ax: Axes, descriptor: np.ndarray) -> None:
            yticks=np.arange(d) - 0.5, xlabel="along θ  →", title=f"descriptor {d} × {d} × {n}, turned to θ")
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     """Make a Figure of this size in inches that no pyplot knows of."""
     try:
         from matplotlib.figure import Figure

@@ -84,6 +84,25 @@ class Trace:
         ------
         ValueError : (x, y) lies outside the image, or radius is not positive.
         """
+        near_k, near_c = self.near(x, y, radius)
+        k, c = self.keypoints, self.candidates
+        lines = [f"keypoint {i} at ({k.x[i]:.2f}, {k.y[i]:.2f}), σ {k.sigma[i]:.2f}, θ {np.rad2deg(k.theta[i]):.1f}°"
+                 for i in near_k]
+        lines += [self._fate(i) for i in near_c if c.step[i] != "kept"]
+        if not lines and not self.octaves:
+            h, w = self.grey.shape
+            return f"no candidate within {radius:g} px of ({x:g}, {y:g}): {w} × {h} pixels are too few for an octave"
+        if not lines:
+            lines = [f"no candidate within {radius:g} px of ({x:g}, {y:g}):"]
+            lines += [self._no_candidate(octave, x, y) for octave in self.octaves]
+        return "\n".join(lines)
+
+    def near(self, x: float, y: float, radius: float = 3.0) -> tuple[np.ndarray, np.ndarray]:
+        """Return the keypoints and the candidates within `radius` input pixels of (x, y), nearest first.
+
+        A candidate is as near as the pixel of its octave reaches, and brings the keypoints that it became.
+        Errors as `why`.
+        """
         h, w = self.grey.shape
         if not (-0.5 <= x < w - 0.5 and -0.5 <= y < h - 0.5):
             raise ValueError(f"({x:g}, {y:g}) lies outside the image: x runs from 0 to {w - 1}, y from 0 to {h - 1}")
@@ -92,16 +111,7 @@ class Trace:
         k, c = self.keypoints, self.candidates
         near_c = _nearest(c.x, c.y, x, y, np.maximum(radius, 2.0**c.octave))
         moved_on = np.isin(self.source, near_c)                  # keypoints of a candidate near by, however far
-        near_k = _nearest(k.x, k.y, x, y, np.where(moved_on, np.inf, radius))
-        lines = [f"keypoint {i} at ({k.x[i]:.2f}, {k.y[i]:.2f}), σ {k.sigma[i]:.2f}, θ {np.rad2deg(k.theta[i]):.1f}°"
-                 for i in near_k]
-        lines += [self._fate(i) for i in near_c if c.step[i] != "kept"]
-        if not lines and not self.octaves:
-            return f"no candidate within {radius:g} px of ({x:g}, {y:g}): {w} × {h} pixels are too few for an octave"
-        if not lines:
-            lines = [f"no candidate within {radius:g} px of ({x:g}, {y:g}):"]
-            lines += [self._no_candidate(octave, x, y) for octave in self.octaves]
-        return "\n".join(lines)
+        return _nearest(k.x, k.y, x, y, np.where(moved_on, np.inf, radius)), near_c
 
     def story(self, i: int) -> Story:
         """Return the intermediate results of keypoint i.

@@ -41,6 +41,7 @@ LAYERS = (
     {"tracing", "cv"},
     {"parity", "draw"},
     {"__init__"},
+    {"explorer"},
     {"layouts"},
     {"files"},
     {"commands"},

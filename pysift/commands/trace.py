@@ -8,7 +8,7 @@ import argparse
 from dataclasses import fields
 from typing import Any
 
-from pysift.commands.options import add_sift_options, prepare, read_image
+from pysift.commands.options import add_sift_options, place, prepare, read_image
 from pysift.commands.report import say, to_json
 
 HELP = "what became of every candidate; why there is no keypoint at X,Y"
@@ -18,7 +18,7 @@ EXAMPLE = "pysift trace photo.jpg --at 120,45"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `pysift trace`."""
     parser.add_argument("image", metavar="IMAGE", help="file or http(s) URL")
-    parser.add_argument("--at", metavar="X,Y", type=_place, help="explain this place, in pixels of the image")
+    parser.add_argument("--at", metavar="X,Y", type=place, help="explain this place, in pixels of the image")
     parser.add_argument("--radius", metavar="R", type=float, default=3.0, help="how far from it to look, in pixels; 3")
     parser.add_argument("-o", "--output", metavar="OUT", help="write candidates, keypoints and descriptors, npz")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -45,14 +45,6 @@ def run(args: argparse.Namespace) -> int:
             say(f"{n:8}  {step}")
         say(f"{len(seen.keypoints):8}  keypoints, one for each orientation of a candidate that was kept")
     return 0
-
-
-def _place(text: str) -> tuple[float, float]:
-    try:
-        x, y = (float(v) for v in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not X,Y, for example 120,45.5") from None
-    return x, y
 
 
 def _write(path: str, seen: Any) -> None:
