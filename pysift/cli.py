@@ -5,7 +5,7 @@
 Data goes to stdout; progress, warnings and errors to stderr.  Nothing beyond the standard library is
 imported before the command is known, so that `pysift --help` answers at once.
 
-imports: spelling, commands.report; each command by its name
+imports: usage, commands.report; each command by its name
 """
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from importlib import import_module
 
 from pysift import __version__
-from pysift.spelling import Parser
+from pysift.usage import Parser, reason
 
 COMMANDS = ("detect", "match", "draw", "compare", "trace", "demo", "doctor", "warmup")
 FAILURES = (ValueError, TypeError, OSError, ImportError, MemoryError, IndexError)
@@ -66,7 +66,7 @@ def _run(args: argparse.Namespace) -> int:
     except BrokenPipeError:
         raise
     except FAILURES as error:
-        _log.error("%s", str(error) or type(error).__name__)
+        _log.error("%s", reason(error))
         _log.debug("where it happened", exc_info=True)
     return 1
 
