@@ -27,7 +27,7 @@ from pysift.pipeline import sift
 PICTURE = Path(__file__).parent / "images" / "front.jpg"
 WIDTH, HEIGHT, GAP, CAPTION = 1280, 966, 12, 56           # px
 _INK, _PAPER, _PALE = "#f0f3f6", "#0d1117", "#9aa4af"
-_EYE, _WINDOW = (316.5, 118.5), np.array([84, 60])      # px of the photograph: about where, and how much of it
+_EYE, _WINDOW = (316.5, 118.5), np.array([84, 60])        # px of the photograph: about where, and how much of it
 _MARGIN = 48                                              # px more about the window, for the blurs
 _SCALE = ("#4cc9f0", "#b5f5d0", "#ffd166", "#ff9f5a")     # from small to large, none of them dark
 
@@ -123,7 +123,7 @@ def slope(ax: Axes, chosen: np.ndarray) -> None:
     derivative = torch.autograd.grad(soft.x[0, k], image)[0][0, 0].numpy()
     share = np.abs(derivative) / np.abs(derivative).max()
     warm = np.where(derivative[..., None] > 0, [1.0, 0.62, 0.2], [0.2, 0.72, 1.0])
-    ax.imshow(0.6 * image.detach()[0, 0] * 255 + 20, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    ax.imshow(153 * image.detach()[0, 0].numpy() + 20, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     ax.imshow(np.dstack([warm, share ** 0.6]), interpolation="nearest")
     x, y = soft.x[0, k].item(), soft.y[0, k].item()
     ax.plot(x, y, "+", color=_INK, markersize=26, markeredgewidth=3)
