@@ -11,8 +11,16 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from cnn.usage import Parser, reason
+
 COMMANDS = ("train", "eval", "compare", "predict", "gradflow")
 FAILURES = (ValueError, TypeError, OSError, ImportError, MemoryError)
+_EPILOG = """\
+cnnlab COMMAND --help says more; python -m cnn is the same.
+
+example:
+  cnnlab predict --demo
+  cnnlab gradcam chelsea -o places.png"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,14 +43,14 @@ def run(args: argparse.Namespace) -> int:
         print(f"cnnlab {args.command}: {stop or 'interrupted'}", file=sys.stderr)
         return 130
     except FAILURES as error:
-        print(f"cnnlab {args.command}: {error}", file=sys.stderr)
+        print(f"cnnlab {args.command}: {reason(error)}", file=sys.stderr)
         return 1
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Make the parser of all commands."""
-    parser = argparse.ArgumentParser(prog="cnnlab", description="Train, question and explain convolutional networks.",
-                                     epilog="cnnlab COMMAND --help says more.  Begin with  cnnlab predict --demo.")
+    parser = Parser(prog="cnnlab", description="Train, question and explain convolutional networks.",
+                    epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in COMMANDS:
         module = import_module(f"cnn.commands.{name}")

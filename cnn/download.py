@@ -53,7 +53,8 @@ def fetch(url: str, sha256: str, *, cache: str | PathLike[str] | None = None, ti
     if digest != sha256:
         part.unlink()
         raise ValueError(f"{url} has the sha256 {digest}, not {sha256}: it was replaced, tampered with or mixed up "
-                         "with an earlier half; try again, or get the file by other means and pass its folder")
+                         "with an earlier half; try again, or get the file by other means and pass its folder by "
+                         "--data, or weights by --weights")
     os.replace(part, path)
     return path
 
@@ -73,12 +74,13 @@ def _continue(url: str, part: Path, timeout: float, report: Callable[[int, int |
             part.unlink()
             raise OSError(f"{url}: the half that was kept does not belong to this file: try again") from None
         raise OSError(f"{url}: the server answers {error.code} {error.reason}: get the file by other means and pass "
-                      "its folder") from None
+                      "its folder by --data, or weights by --weights") from None
     except TimeoutError as error:
         raise TimeoutError(f"{url}: no answer within {timeout:g} s: try again to continue") from error
     except (urllib.error.URLError, http.client.HTTPException, ConnectionError) as error:
         raise OSError(f"{url}: the download failed ({getattr(error, 'reason', error)}): check the network and "
-                      "try again to continue, or get the file by other means and pass its folder") from error
+                      "try again to continue, or get the file by other means and pass its folder by --data, or "
+                      "weights by --weights") from error
 
 
 def _append(url: str, part: Path, answer, start: int, report: Callable[[int, int | None], object]) -> None:

@@ -45,7 +45,7 @@ def read_json(path: Path) -> dict:
     """Read a JSON file, or say what a folder without it is not."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise OSError(f"{path} is missing: give the folder of a run, which  cnnlab train  makes") from None
     except ValueError as error:
         raise OSError(f"{path} is no JSON ({error}): train the run again") from error

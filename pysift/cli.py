@@ -5,25 +5,30 @@
 Data goes to stdout; progress, warnings and errors to stderr.  Nothing beyond the standard library is
 imported before the command is known, so that `pysift --help` answers at once.
 
-imports: commands.report; each command by its name
+imports: usage, commands.report; each command by its name
 """
 from __future__ import annotations
 
 import argparse
-import difflib
 import io
 import logging
 import os
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 
 from pysift import __version__
+from pysift.usage import Parser, reason
 
 COMMANDS = ("detect", "match", "draw", "compare", "trace", "explain", "explore", "demo", "doctor", "warmup")
 FAILURES = (ValueError, TypeError, OSError, ImportError, MemoryError, IndexError)
+_EPILOG = """\
+pysift COMMAND --help says more.
+
+example:
+  pysift demo
+  pysift match left.jpg right.jpg --draw matches.png"""
 _log = logging.getLogger("pysift")
 
 
@@ -61,15 +66,15 @@ def _run(args: argparse.Namespace) -> int:
     except BrokenPipeError:
         raise
     except FAILURES as error:
-        _log.error("%s", str(error) or type(error).__name__)
+        _log.error("%s", reason(error))
         _log.debug("where it happened", exc_info=True)
     return 1
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Make the parser of all commands."""
-    parser = _Parser(prog="pysift", description="SIFT from scratch: find, describe and match keypoints.",
-                     epilog="pysift COMMAND --help says more.  Begin with  pysift demo.")
+    parser = Parser(prog="pysift", description="SIFT from scratch: find, describe and match keypoints.",
+                    epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--version", action="version", version=f"pysift {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in COMMANDS:
@@ -83,22 +88,6 @@ def build_parser() -> argparse.ArgumentParser:
         sub.add_argument("-q", "--quiet", action="count", default=0, help="no warnings on stderr, errors only")
         sub.set_defaults(run=module.run)
     return parser
-
-
-class _Parser(argparse.ArgumentParser):
-    """argparse, with a guess at what a misspelt word should have been."""
-
-    def parse_known_args(self, args=None, namespace=None):
-        namespace, unknown = super().parse_known_args(args, namespace)
-        if unknown:                                      # here and not in the main parser, which knows no options
-            self.error(f"unrecognized arguments: {' '.join(unknown)}")
-        return namespace, unknown
-
-    def error(self, message: str):
-        typed = re.match(r"unrecognized arguments: ([^\s=]+)|argument .*: invalid choice: '(.*?)'", message)
-        known = [*self._option_string_actions, *(str(c) for a in self._actions for c in a.choices or ())]
-        near = difflib.get_close_matches(typed[1] or typed[2], known, 1) if typed else []
-        super().error(message + (f"\ndid you mean {near[0]}?" if near else ""))
 
 
 @contextmanager

@@ -19,7 +19,8 @@ TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in PAT
 TABLE = {
     "pysift":   ({"numpy", "numba", "PIL", "pysift"}, {"matplotlib", "cv2", "tqdm"}),
     "pysift.kernels": ({"numpy", "numba", "llvmlite", "pysift.kernels"}, set()),         # llvmlite is numba's own
-    "diffsift": ({"numpy", "torch", "diffsift", "pysift.params", "pysift.keypoints"}, {"matplotlib"}),
+    "diffsift": ({"numpy", "torch", "diffsift", "pysift.params", "pysift.keypoints", "pysift.usage"},
+                 {"matplotlib"}),
     "diffsift.apps": ({"numpy", "torch", "diffsift", "pysift.params", "pysift.keypoints"},
                       {"matplotlib", "cv2", "pysift"}),
     "cnn":      ({"numpy", "torch", "PIL", "cnn"}, {"matplotlib", "tqdm"}),
@@ -33,7 +34,7 @@ LAYERS = (
     {"kernels.memory", "kernels.arithmetic"},
     {"kernels.samples"},
     {"kernels.blur", "kernels.upsample", "kernels.orientation", "kernels.descriptor"},
-    {"params"},
+    {"params", "usage"},
     {"keypoints", "threads", "workspace", "fetch"},
     {"load"},
     {"image", "scalespace", "extrema", "refine", "orientation", "descriptor", "selection", "matching"},
@@ -192,10 +193,11 @@ def test_each_header_of_pysift_lists_what_its_module_imports():
 
 def test_a_command_line_imports_only_the_standard_library_before_it_knows_the_command():
     assert_none([f"{name} imports {target} at its top: move it into the sub-command"
-                 for package in ("pysift", "cnn") for name, tree in modules(f"{package}.cli")
+                 for package in ("pysift", "cnn") for part in ("cli", "usage")
+                 for name, tree in modules(f"{package}.{part}")
                  for target, is_late in imports(tree)
                  if not is_late and target.split(".")[0] not in sys.stdlib_module_names
-                 and target != package and not is_under(target, f"{package}.cli")])
+                 and target not in (package, f"{package}.usage") and not is_under(target, f"{package}.cli")])
 
 
 def test_the_oracle_imports_no_kernel():

@@ -177,7 +177,7 @@ def test_draw_marks_the_picture_and_draws_no_more_than_asked_for(run, tmp_path):
 
 def test_a_kind_of_picture_that_cannot_be_drawn_is_refused_and_nothing_is_left(run, tmp_path):
     code, _, err = run("draw", "cat.png", "-o", tmp_path / "d.xyz")
-    assert code == 1 and "xyz" in err and not os.listdir(tmp_path)
+    assert code == 2 and ".xyz is no kind of picture" in err and not os.listdir(tmp_path)
 
 
 def test_a_picture_that_cannot_be_finished_leaves_the_old_one(run, tmp_path, monkeypatch):

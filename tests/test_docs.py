@@ -49,6 +49,36 @@ def test_the_speed_numbers_of_readme_are_those_of_the_results():
             assert f"| {row['image']} | {row['keypoints']} | {' | '.join(ratios)} |" in text
 
 
+def test_what_readme_says_of_the_speed_in_words_holds():
+    rows = json.loads((ROOT / "benchmarks/results/speed.json").read_text())["rows"]
+    small = [row for row in rows if eval(row["image"].replace("×", "*")) < 1e6]
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert "Below a megapixel pysift takes a half to a third of cv2's time." in text
+    assert small and all(2 <= row["ratio"] <= 3 for row in small)
+    worst = float(re.search(r"never less than ([\d.]+) times as fast", text)[1])
+    assert f"{min(row['conservative']['ratio'] for row in rows):.1f}" == f"{worst:.1f}"
+
+
+def test_the_picture_of_readme_is_in_its_first_lines_and_small():
+    first = (ROOT / "README.md").read_text(encoding="utf-8")[:800]
+    [name] = re.findall(r"!\[[^]]{40,}\]\((docs/images/front\.\w+)\)", first)        # with words for who cannot see it
+    assert (ROOT / name).stat().st_size < 300_000
+
+
+def test_the_picture_of_readme_is_what_its_script_draws(tmp_path):
+    """Fonts and the last bits of a JPEG may differ between machines, what is seen may not."""
+    import numpy as np
+    import PIL.Image
+
+    from docs import front
+    front.main(tmp_path / "front.jpg")
+    drawn, kept = (np.asarray(PIL.Image.open(path).convert("RGB"), float)
+                   for path in (tmp_path / "front.jpg", front.PICTURE))
+    assert drawn.shape == kept.shape and np.abs(drawn - kept).mean() < 2                 # grey levels
+    tiles = (drawn - kept)[:960].reshape(30, 32, 40, 32, 3).mean((1, 3))                 # and no place differs much
+    assert np.abs(tiles).max() < 12
+
+
 def test_every_deviation_that_the_sources_refer_to_is_in_the_list():
     named = {int(n) for path in (ROOT / "pysift").rglob("*.py") for numbers in
              re.findall(r"deviations\.md, ([\d and,]+)", path.read_text(encoding="utf-8"))

@@ -9,6 +9,7 @@ import argparse
 from pathlib import Path
 
 from cnn.commands.options import add_threads
+from cnn.usage import folder
 
 HELP = "put runs side by side"
 EXAMPLE = "cnnlab compare runs/mobilenet-* --time --threads 1 -o comparison"
@@ -19,7 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", metavar="RUN", nargs="+", help="folders that cnnlab train made")
     parser.add_argument("--time", action="store_true", help="measure the time for 1000 images")
     add_threads(parser)
-    parser.add_argument("-o", "--output", metavar="FOLDER", help="where comparison.json and comparison.png go")
+    parser.add_argument("-o", "--output", metavar="FOLDER", type=folder,
+                        help="where comparison.json and comparison.png go")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from cnn.commands.options import add_data, add_threads, natural, positive
+from cnn.usage import folder
 
 HELP = "measure how gradients travel through plain and residual networks"
 EXAMPLE = "cnnlab gradflow --depths 8 20 56 --seeds 3 -o gradflow"
@@ -17,15 +18,29 @@ EXAMPLE = "cnnlab gradflow --depths 8 20 56 --seeds 3 -o gradflow"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--depths", type=positive, nargs="+", default=[8, 14, 20, 32, 56], help="6n + 2 each")
+    parser.add_argument("--depths", type=_depth, nargs="+", default=[8, 14, 20, 32, 56], help="6n + 2 each")
     parser.add_argument("--seeds", type=positive, default=5, help="how many (default 5)")
     parser.add_argument("--size", type=positive, default=32, help="of the images, px (default 32)")
     parser.add_argument("--batch", type=positive, default=64, help="images (default 64)")
     parser.add_argument("--steps", type=natural, default=0, help="of training, after which it is measured again")
-    parser.add_argument("--rate", type=float, default=0.02, help="of that training (default 0.02)")
+    parser.add_argument("--rate", type=_rate, default=0.02, help="of that training (default 0.02)")
     add_data(parser)
     add_threads(parser)
-    parser.add_argument("-o", "--output", metavar="FOLDER", help="where gradflow.json and gradflow.png go")
+    parser.add_argument("-o", "--output", metavar="FOLDER", type=folder, help="where gradflow.json and gradflow.png go")
+
+
+def _depth(text: str) -> int:
+    depth = positive(text)
+    if depth < 8 or depth % 6 != 2:
+        raise argparse.ArgumentTypeError(f"{depth} is not 6n + 2, such as 8, 14, 20, 32, 56")
+    return depth
+
+
+def _rate(text: str) -> float:
+    rate = float(text)
+    if not 0 < rate < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} must be positive")
+    return rate
 
 
 def run(args: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ import argparse
 import sys
 
 from cnn.commands.options import add_data, add_threads, natural, positive
+from cnn.usage import folder
 
 HELP = "train a network, or go on training it"
 EXAMPLE = "cnnlab train lenet --seed 0 -o runs/lenet-0"
@@ -31,7 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for option, kind in _OWN.items():
         parser.add_argument(f"--{option}", type=kind, help=_ABOUT[option])
     add_threads(parser)
-    parser.add_argument("-o", "--output", metavar="FOLDER", help="of the run (default runs/MODEL-DATASET-SEED)")
+    parser.add_argument("-o", "--output", metavar="FOLDER", type=folder,
+                        help="of the run (default runs/MODEL-DATASET-SEED)")
 
 
 def run(args: argparse.Namespace) -> int:

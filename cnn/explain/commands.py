@@ -57,10 +57,12 @@ def run_gradcam(options: argparse.Namespace) -> int:
 
 
 def _add(subparsers, name: str, purpose: str, example: str) -> argparse.ArgumentParser:
-    parser = subparsers.add_parser(name, help=purpose, description=purpose, epilog=f"example: {example}")
+    parser = subparsers.add_parser(name, help=purpose, description=purpose, allow_abbrev=False,
+                                   epilog=f"example:\n  {example}",
+                                   formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.set_defaults(command=name)
     parser.add_argument("image", help="file, or one of the photographs chelsea, coffee, camera")
-    parser.add_argument("-o", "--output", type=Path, help=f"PNG to write (IMAGE-{name}.png in this folder by default)")
+    parser.add_argument("-o", "--output", type=_png, help=f"PNG to write (IMAGE-{name}.png in this folder by default)")
     parser.add_argument("--class", dest="target", metavar="CLASS",
                         help="number or name of a class; what the net answers by default")
     parser.add_argument("--model", choices=("squeezenet", "resnet8", "vgg16"), default="squeezenet",
@@ -68,6 +70,13 @@ def _add(subparsers, name: str, purpose: str, example: str) -> argparse.Argument
     parser.add_argument("--weights", metavar="FILE", help="torchvision's vgg16-397923af.pth, if you have it already")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     return parser
+
+
+def _png(text: str) -> Path:
+    """Type of the picture to write."""
+    if Path(text).suffix.lower() != ".png":
+        raise argparse.ArgumentTypeError(f"{text} is written as PNG: give it the suffix .png")
+    return Path(text)
 
 
 def _run(options: argparse.Namespace, explain, more: dict) -> int:

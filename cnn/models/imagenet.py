@@ -1,6 +1,7 @@
 """What the thousand answers of a net for ImageNet are called."""
 from __future__ import annotations
 
+import difflib
 from functools import cache
 from importlib.resources import files
 
@@ -37,5 +38,6 @@ def class_number(text: str, names: tuple[str, ...] | None = None) -> int:
     if text in names:
         return names.index(text)
     near = [f"{number} {name}" for number, name in enumerate(names) if text.lower() in name.lower()][:5]
+    near = near or [f"{names.index(name)} {name}" for name in difflib.get_close_matches(text, names, 3)]
     raise ValueError(f"class {text!r} is unknown: give a number from 0 to {len(names) - 1}, or a name such as "
                      f"{', '.join(near) or f'0 {names[0]}'}")

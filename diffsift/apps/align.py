@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from diffsift.apps import picture, report
+from diffsift.apps.options import count, number, require_keypoints
 from diffsift.apps.saliency import UNIT
 from diffsift.keypoints import SoftKeypoints
 from diffsift.pipeline import describe_on, detect
@@ -31,12 +32,12 @@ _STEPS = 25
 
 def add_arguments(parser) -> None:
     """Options of `python -m diffsift align`."""
-    parser.add_argument("--size", type=int, default=128, help="side of the crops [px] (default %(default)s)")
-    parser.add_argument("--keypoints", type=int, default=40, help="largest ones used (default %(default)s)")
-    parser.add_argument("--trials", type=int, default=10, help="for each distance (default %(default)s)")
-    parser.add_argument("--offsets", type=float, nargs="+", default=[1, 2, 4, 8, 12, 16, 24],
+    parser.add_argument("--size", type=count, default=128, help="side of the crops [px] (default %(default)s)")
+    parser.add_argument("--keypoints", type=count, default=40, help="largest ones used (default %(default)s)")
+    parser.add_argument("--trials", type=count, default=10, help="for each distance (default %(default)s)")
+    parser.add_argument("--offsets", type=number, nargs="+", default=[1, 2, 4, 8, 12, 16, 24],
                         help="how far the start is off [px] (default 1 2 4 8 12 16 24)")
-    parser.add_argument("--turn", type=float, default=8, help="largest turn of the truth [degrees]")
+    parser.add_argument("--turn", type=number, default=8, help="largest turn of the truth [degrees]")
 
 
 def run(args) -> dict:
@@ -148,6 +149,7 @@ def _trial(image: Tensor, offset: float, args, seed: int, light: bool) -> dict:
         template = 0.2 + 0.6 * template ** 0.7 * (0.6 + 0.4 * x / args.size)
     start = torch.tensor([offset * np.cos(direction), offset * np.sin(direction), 0, 0], dtype=image.dtype)
     keypoints = _largest(template, args.keypoints)
+    require_keypoints(keypoints.x.shape[1], args)
     planes, own = (as_planes([octave.levels for octave in build_scalespace(view * 255, UNIT, least_side=11)])
                    for view in (image, template))
     targets = describe_on(own, keypoints, UNIT, Softness(), "smooth")[0]

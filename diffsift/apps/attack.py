@@ -15,6 +15,7 @@ from torch import Tensor
 
 from diffsift.apps import judge, picture, report
 from diffsift.apps.covariance import points
+from diffsift.apps.options import count, number, positive, require_keypoints
 from diffsift.apps.uncertainty import cells_of, positions
 from diffsift.pipeline import detect
 from diffsift.scalespace import blur, gaussian_kernel
@@ -26,17 +27,18 @@ GOAL = Softness(contrast=3.0, settle=10.0, edge=10.0, extremum=2.0)    # gentle:
 
 def add_arguments(parser) -> None:
     """Options of `python -m diffsift attack`."""
-    parser.add_argument("--size", type=int, default=128, help="side of the crop [px] (default %(default)s)")
-    parser.add_argument("--steps", type=int, default=120, help="of Adam for each price (default %(default)s)")
-    parser.add_argument("--prices", type=float, nargs="+", default=[3e3, 1e3, 300, 100, 30, 10],
+    parser.add_argument("--size", type=count, default=128, help="side of the crop [px] (default %(default)s)")
+    parser.add_argument("--steps", type=count, default=120, help="of Adam for each price (default %(default)s)")
+    parser.add_argument("--prices", type=positive, nargs="+", default=[3e3, 1e3, 300, 100, 30, 10],
                         help="of a change, λ (default 3000 1000 300 100 30 10)")
-    parser.add_argument("--shift", type=float, default=0.3, help="asked of every keypoint, to the right [px]")
+    parser.add_argument("--shift", type=number, default=0.3, help="asked of every keypoint, to the right [px]")
 
 
 def run(args) -> dict:
     """Erase at several prices, blur for comparison, then move."""
     image = picture.read(args.image, args.size)
     before = judge.places(judge.cv2_sift(picture.levels(image))[0])
+    require_keypoints(len(before), args)
     erased = [verdict(image, erase(image, price, args.steps), before) | {"price": price} for price in args.prices]
     kernels = (gaussian_kernel(sigma, like=image) for sigma in (0.3, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0))
     blurred = [verdict(image, blur(image, kernel), before) for kernel in kernels]

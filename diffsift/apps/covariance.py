@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from diffsift.apps import judge, picture, report
+from diffsift.apps.options import count, positive, require_keypoints
 from diffsift.apps.uncertainty import cells_of, covariance, positions
 from diffsift.keypoints import SoftFeatures
 from diffsift.pipeline import sift
@@ -28,9 +29,9 @@ _INSIDE = 5.991                     # a Gaussian in two dimensions lies within t
 
 def add_arguments(parser) -> None:
     """Options of `python -m diffsift covariance`."""
-    parser.add_argument("--size", type=int, default=128, help="side of the crop [px] (default %(default)s)")
-    parser.add_argument("--draws", type=int, default=200, help="of noise, for each level (default %(default)s)")
-    parser.add_argument("--noise", type=float, nargs="+", default=[0.25, 0.5, 1, 2],
+    parser.add_argument("--size", type=count, default=128, help="side of the crop [px] (default %(default)s)")
+    parser.add_argument("--draws", type=count, default=200, help="of noise, for each level (default %(default)s)")
+    parser.add_argument("--noise", type=positive, nargs="+", default=[0.25, 0.5, 1, 2],
                         help="standard deviations [grey levels of 255] (default 0.25 0.5 1 2)")
 
 
@@ -38,6 +39,7 @@ def run(args) -> dict:
     """Set the scatter under real noise beside the prediction, for every keypoint."""
     image = picture.read(args.image, args.size)
     features = points(image)
+    require_keypoints(features.x.shape[1], args)
     unit = covariance(image, features, 1 / 255)[0]
     rows = []
     for noise in args.noise:

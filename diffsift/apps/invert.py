@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from diffsift.apps import judge, picture, report
+from diffsift.apps.options import count, number, require_keypoints
 from diffsift.apps.saliency import UNIT
 from diffsift.keypoints import SoftKeypoints
 from diffsift.pipeline import describe, detect
@@ -25,11 +26,11 @@ _GENTLE = Softness(length=2.0)      # a start without contrast has gradients of 
 
 def add_arguments(parser) -> None:
     """Options of `python -m diffsift invert`."""
-    parser.add_argument("--size", type=int, default=96, help="side of the crop [px] (default %(default)s)")
-    parser.add_argument("--counts", type=int, nargs="+", default=[10, 25, 50, 100, 200],
+    parser.add_argument("--size", type=count, default=96, help="side of the crop [px] (default %(default)s)")
+    parser.add_argument("--counts", type=count, nargs="+", default=[10, 25, 50, 100, 200],
                         help="keypoints, those of lower contrast last (default 10 25 50 100 200)")
-    parser.add_argument("--steps", type=int, default=150, help="of L-BFGS (default %(default)s)")
-    parser.add_argument("--smooth", type=float, default=1e-3, help="λ, weight of the total variation")
+    parser.add_argument("--steps", type=count, default=150, help="of L-BFGS (default %(default)s)")
+    parser.add_argument("--smooth", type=number, default=1e-3, help="λ, weight of the total variation")
 
 
 def run(args) -> dict:
@@ -39,14 +40,15 @@ def run(args) -> dict:
                    mode="smooth")
     order = torch.where(found.weight > 0.5, found.response, -1).argsort(1, descending=True)
     alive = int((found.weight > 0.5).sum())
+    require_keypoints(alive, args)
     rows, pictures = [], []
-    for count in sorted({min(count, alive) for count in args.counts}):
-        keypoints = found.take(order[:, :count])
+    for n in sorted({min(n, alive) for n in args.counts}):
+        keypoints = found.take(order[:, :n])
         inverted = matched(invert(image.shape, keypoints, describe(image, keypoints, UNIT, mode="smooth"),
                                   args.steps, args.smooth, args.seed), image)
-        rows.append(verdict(image, inverted, keypoints) | {"keypoints": count})
+        rows.append(verdict(image, inverted, keypoints) | {"keypoints": n})
         pictures.append(inverted)
-        print(f"{count} keypoints: PSNR {rows[-1]['psnr']:.2f} dB, SSIM {rows[-1]['ssim']:.3f}, descriptors off by "
+        print(f"{n} keypoints: PSNR {rows[-1]['psnr']:.2f} dB, SSIM {rows[-1]['ssim']:.3f}, descriptors off by "
               f"{rows[-1]['residual']:.3f}, by cv2.SIFT {rows[-1]['cv2_residual']:.3f} (a random pair: "
               f"{rows[-1]['cv2_random_pair']:.2f})")
     flat = image.mean().expand_as(image)

@@ -15,6 +15,7 @@ Photographs: with --data, see oxford.py.
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from torch import Tensor
 
 from diffsift.apps import picture, report
 from diffsift.apps.align import descend
+from diffsift.apps.options import count, positive
 from diffsift.keypoints import SoftKeypoints
 from diffsift.learned import with_tensors
 from diffsift.pipeline import describe, detect
@@ -38,15 +40,17 @@ _FEW = 30                           # keypoints of each image whose descriptors 
 
 def add_arguments(parser) -> None:
     """Options of `python -m diffsift learn`."""
-    parser.add_argument("--size", type=int, default=160, help="side of the crops [px] (default %(default)s)")
-    parser.add_argument("--plants", type=int, default=5, help="planted constants to recover (default %(default)s)")
+    parser.add_argument("--size", type=count, default=160, help="side of the crops [px] (default %(default)s)")
+    parser.add_argument("--plants", type=count, default=5, help="planted constants to recover (default %(default)s)")
     parser.add_argument("--data", metavar="FOLDER", help="Oxford sequences: FOLDER/graf/img1.ppm, H1to2p …")
-    parser.add_argument("--seeds", type=int, default=5, help="of the training on --data (default %(default)s)")
-    parser.add_argument("--minutes", type=float, default=40, help="budget of that training (default %(default)s)")
+    parser.add_argument("--seeds", type=count, default=5, help="of the training on --data (default %(default)s)")
+    parser.add_argument("--minutes", type=positive, default=40, help="budget of that training (default %(default)s)")
 
 
 def run(args) -> dict:
     """Recover planted constants; with --data, train on sequences and test on those left out."""
+    if args.data and not Path(args.data).is_dir():
+        raise ValueError(f"--data {args.data} is no folder: give the one that holds graf/, wall/ and so on")
     generator = np.random.default_rng(args.seed)
     images = [picture.read(name, args.size) for name in dict.fromkeys((args.image, "coffee", "chelsea"))]
     plants = [dict(zip(FIELDS, generator.uniform(_LOW, _HIGH).round(4).tolist())) for _ in range(args.plants)]

@@ -24,7 +24,7 @@ def write(name: str, args, figure, **numbers) -> Path:
     """
     folder = Path(args.output)
     folder.mkdir(parents=True, exist_ok=True)
-    options = {key: value for key, value in vars(args).items() if key not in ("output", "data")}
+    options = {key: value for key, value in vars(args).items() if key not in ("output", "data", "app", "name")}
     options["image"] = Path(options["image"]).name
     record = {"app": name, "date": datetime.date.today().isoformat(), "seed": args.seed, "options": options,
               "machine": machine(), **numbers}

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from diffsift.apps import judge, picture, report
+from diffsift.apps.options import count, number, require_keypoints
 from diffsift.keypoints import SoftKeypoints
 from diffsift.pipeline import describe, detect
 from diffsift.scalespace import blur, gaussian_kernel
@@ -29,9 +30,9 @@ _BLUR = 6.0                                             # of what a deleted pixe
 
 def add_arguments(parser) -> None:
     """Options of `python -m diffsift saliency`."""
-    parser.add_argument("--size", type=int, default=128, help="side of the crop [px] (default %(default)s)")
-    parser.add_argument("--matches", type=int, default=24, help="how many are tested (default %(default)s)")
-    parser.add_argument("--turn", type=float, default=15, help="of the other view [degrees] (default %(default)s)")
+    parser.add_argument("--size", type=count, default=128, help="side of the crop [px] (default %(default)s)")
+    parser.add_argument("--matches", type=count, default=24, help="how many are tested (default %(default)s)")
+    parser.add_argument("--turn", type=number, default=15, help="of the other view [degrees] (default %(default)s)")
 
 
 def run(args) -> dict:
@@ -39,6 +40,7 @@ def run(args) -> dict:
     image = picture.read(args.image, args.size)
     other, warp = turned(image, args.turn)
     keypoints, partners = matches(image, other, warp, args.matches, args.seed)
+    require_keypoints(len(partners), args, "keypoint with a true match")
     generator = np.random.default_rng(args.seed)
     curves = {name: [] for name in ("gradient", "gradient × change", "random")}
     judged = {name: [] for name in curves}

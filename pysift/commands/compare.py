@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run `pysift compare`."""
     params = prepare(args)
+    import cv2  # noqa: F401    the other one: without it, say so before anything is read
     import numpy as np
 
     from pysift.parity import compare

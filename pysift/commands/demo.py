@@ -3,7 +3,7 @@
 Find and describe its keypoints, turn and tilt it by a known homography, do the same there, match, count how
 many matches obey the homography, hold the result against OpenCV, and draw it all.
 
-imports: commands.compiling, commands.report, draw, keypoints, matching, parity, photos, pipeline, tracing
+imports: commands.compiling, commands.report, draw, keypoints, matching, parity, photos, pipeline, tracing, usage
 """
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from pysift import __version__
 from pysift.commands.compiling import announce_compilation
 from pysift.commands.report import save_picture, say
+from pysift.usage import folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +32,8 @@ _TOLERANCE = 3.0                                             # px that a match m
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `pysift demo`."""
-    parser.add_argument("-o", "--output", metavar="DIR", default="demo_output", help="folder for the pictures")
+    parser.add_argument("-o", "--output", metavar="DIR", type=folder, default="demo_output",
+                        help="folder for the pictures")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import argparse
 
-from pysift.commands.options import add_sift_options, count, prepare, read_image
+from pysift.commands.options import add_sift_options, count, picture, prepare, read_image
 from pysift.commands.report import save_picture, say
 
 HELP = "draw the strongest keypoints with size and angle"
@@ -16,7 +16,8 @@ EXAMPLE = "pysift draw photo.jpg -n 300 -o keypoints.png"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `pysift draw`."""
     parser.add_argument("image", metavar="IMAGE", help="file or http(s) URL")
-    parser.add_argument("-o", "--output", metavar="PICTURE", required=True, help=".png, .pdf, .svg or .jpg to write")
+    parser.add_argument("-o", "--output", metavar="PICTURE", type=picture, required=True,
+                        help=".png, .pdf, .svg or .jpg to write")
     parser.add_argument("-n", type=count, default=200, metavar="N", help="how many to draw, the strongest; 200")
     add_sift_options(parser)
 

@@ -5,10 +5,11 @@ imports: commands.options, commands.report, draw, files, keypoints, matching, pa
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pysift.commands.options import add_sift_options, prepare, read_image
+from pysift.commands.options import add_sift_options, picture, prepare, read_image
 from pysift.commands.report import UsageError, save_picture, say, to_json
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 HELP = "match two images or two feature files"
 EXAMPLE = "pysift match left.jpg right.jpg --draw matches.png\n  pysift match left.npz right.npz --mutual --json"
+_log = logging.getLogger("pysift")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,8 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="nearest descriptor at most R times as far as the second nearest, (0, 1]; 0.75")
     parser.add_argument("--mutual", action="store_true", help="keep a pair only if each is the other's nearest")
     parser.add_argument("-o", "--output", metavar="OUT", help="write the matches to OUT, .npz or .json")
-    parser.add_argument("--draw", metavar="PICTURE", help="draw the 50 nearest matches; needs images")
-    parser.add_argument("--histogram", metavar="PICTURE", help="draw the histogram of the distances")
+    parser.add_argument("--draw", metavar="PICTURE", type=picture, help="draw the 50 nearest matches; needs images")
+    parser.add_argument("--histogram", metavar="PICTURE", type=picture, help="draw the histogram of the distances")
     parser.add_argument("--json", action="store_true", help="print the statistics as JSON")
     add_sift_options(parser)
 
@@ -55,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
         say(f"{source}  {len(keypoints)} keypoints")
     say(f"{stats['count']} matches" + ("" if not stats["count"] else "  distance " + ", ".join(
         f"{name} {stats[name]:.4g}" for name in ("mean", "min", "max", "std"))))
+    if not stats["count"]:
+        _log.warning("no match: a larger --ratio lets more pass, a smaller --contrast finds more keypoints")
     return 0
 
 

@@ -5,6 +5,7 @@ imports: commands.compiling, commands.report, image, params, threads
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pysift.commands.compiling import announce_compilation
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from pysift.params import SIFTParams
 
+_PICTURES = ("png", "pdf", "svg", "jpg", "jpeg", "webp", "tif", "tiff")
 _FIELDS = (                      # option, field of SIFTParams, type, help
     ("--nfeatures",  "nfeatures",          int,   "keep the N strongest keypoints, 0 all"),
     ("--contrast",   "contrast_threshold", float, "contrast threshold, as a share of the intensity range"),
@@ -59,6 +61,14 @@ def read_image(args: argparse.Namespace, source: str) -> np.ndarray:
     """Read a file or URL as the options say."""
     from pysift.image import load_image
     return load_image(source, max_dim=args.max_dim, apply_exif=args.apply_exif)
+
+
+def picture(text: str) -> str:
+    """Type of an option that names a picture to write: its suffix says of which kind, none is PNG."""
+    suffix = Path(text).suffix[1:].lower()
+    if suffix not in ("", *_PICTURES):
+        raise argparse.ArgumentTypeError(f".{suffix} is no kind of picture: use .{', .'.join(_PICTURES)}")
+    return text
 
 
 def count(text: str) -> int:

@@ -1,6 +1,6 @@
 """What a command says: lines and JSON on stdout, messages and progress on stderr, pictures in files.
 
-imports: files
+imports: files, usage
 """
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
+
+from pysift.usage import reason
 
 _log = logging.getLogger("pysift")
 
@@ -62,7 +64,7 @@ def each_image(args: argparse.Namespace, work: Callable[[str], tuple[dict, str]]
             if isinstance(error, BrokenPipeError):
                 raise
             failed += 1
-            message = str(error) or type(error).__name__
+            message = reason(error)
             _log.error("%s", message if source in message else f"{source}: {message}")
             _log.debug("where it happened", exc_info=True)
             record, text = {"image": source, "error": message}, ""
