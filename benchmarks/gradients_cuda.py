@@ -1,11 +1,12 @@
 """Forward and backward of batches on a GPU: milliseconds and peak memory, diffsift beside kornia.
 
 Batches of 1, 2, 4 … 64 images of 640 × 480 and 1600 × 1200 with 256 slots each.  A batch that does not fit is
-written down as such; after one that does not, or that takes more than PATIENCE, larger ones of that contestant are left out.
-Contestants take turns, batch by batch.
+written down as such; after one that does not, or that takes more than PATIENCE, larger ones of that contestant are
+left out.  Contestants take turns, batch by batch.  Stopped early, it writes what it has.
 """
 from __future__ import annotations
 
+from collections.abc import Iterator
 from statistics import median
 from time import perf_counter
 
@@ -30,16 +31,21 @@ def run(*, quick: bool = False, data: str | None = None) -> list[dict]:
     if not torch.cuda.is_available():
         raise SystemExit("gradients_cuda needs a GPU, and torch finds none here: run it on a machine with one and "
                          "a torch built for it")
-    rows = measure(BATCHES[:3] if quick else BATCHES)
-    record.write("gradients_cuda", quick, device=torch.cuda.get_device_name(), cuda=torch.version.cuda, slots=SLOTS,
-                 patience=PATIENCE, absent=absent(), rows=rows)
-    record.save_figure(draw_batches(rows), "gradients_cuda", quick)
+    rows: list[dict] = []
+    try:
+        for row in measure(BATCHES[:3] if quick else BATCHES):
+            rows.append(row)
+            print(_line(row), flush=True)
+    finally:
+        if rows:
+            record.write("gradients_cuda", quick, device=torch.cuda.get_device_name(), cuda=torch.version.cuda,
+                         slots=SLOTS, patience=PATIENCE, absent=absent(), rows=rows)
+            record.save_figure(draw_batches(rows), "gradients_cuda", quick)
     return rows
 
 
-def measure(batches: tuple[int, ...]) -> list[dict]:
+def measure(batches: tuple[int, ...]) -> Iterator[dict]:
     """One row a contestant, size and batch."""
-    rows: list[dict] = []
     for contestant in present():                        # once, unmeasured: libraries are loaded, kernels are chosen
         _row(contestant, *SIZES[0], 1)
     for width, height in SIZES:
@@ -48,15 +54,9 @@ def measure(batches: tuple[int, ...]) -> list[dict]:
             for contestant in fit:
                 row = {"contestant": contestant.name, "width": width, "height": height, "batch": batch,
                        **_row(contestant, width, height, batch)}
-                rows.append(row)
-                print(_line(row), flush=True)
-            last = {row["contestant"]: row for row in rows if row["width"] == width}
-            fit = [contestant for contestant in fit if _goes_on(last[contestant.name])]
-    return rows
-
-
-def _goes_on(row: dict) -> bool:
-    return "failed" not in row and sum(row["median"].values()) < PATIENCE
+                yield row
+                if "failed" in row or sum(row["median"].values()) > PATIENCE:
+                    fit = [other for other in fit if other is not contestant]
 
 
 def _line(row: dict) -> str:
