@@ -62,6 +62,7 @@ def draw_batches(rows: list[dict]) -> Figure:
         axes.set_xlabel("images in a batch")
         axes.set_ylabel("forward + backward, ms an image")
         axes.set_xticks([1, 2, 4, 8, 16, 32, 64], ["1", "2", "4", "8", "16", "32", "64"])
+        axes.set_yticks([3, 10, 30, 100, 300], ["3", "10", "30", "100", "300"])
         axes.minorticks_off()
         axes.grid(alpha=0.3)
     axes.legend(frameon=False)
