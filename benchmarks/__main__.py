@@ -13,6 +13,7 @@ BENCHMARKS = {
     "localisation": "bias and spread of x, y and sigma on blobs whose place and size are known",
     "invariance": "repeatability and matches under rotation, scale, tilt, blur, noise, JPEG and exposure",
     "gradients": "time, memory, parity and torch.func of diffsift, forward and backward, beside kornia and cv2",
+    "gradients_cuda": "the same for batches of 1 to 64 images on a GPU, beside kornia",
     "tape": "time of convolution on the tape against torch, forward and backward, at equal threads",
 }
 
@@ -25,7 +26,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.name is None:
         for name, what in BENCHMARKS.items():
-            print(f"{name:10} {what}")
+            print(f"{name:14} {what}")
         return
     import_module(f"benchmarks.{options.name}").run(quick=options.quick, data=options.data)
 

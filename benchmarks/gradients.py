@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import torch
 
-from benchmarks import gradients_cuda, gradients_parity, gradients_transforms, memory, record
+from benchmarks import gradients_parity, gradients_transforms, memory, record
 from benchmarks.differentiable import Passes, absent, by_name, present
 from benchmarks.photographs import sized
 from benchmarks.timing import REGIMES, Samples, alternate, in_fresh_process, processors, ratio
@@ -52,10 +52,8 @@ def run(*, quick: bool = False, data: str | None = None) -> dict[str, dict]:
     peaks = [measure_memory(name, *case) for case in cases for name in (*(c.name for c in present()), "cv2")]
     parity = gradients_parity.compare()
     transforms = gradients_transforms.table()
-    cuda = gradients_cuda.measure()
     record.write("gradients", quick, cases=CASES, base=BASE, wanted=WANTED, ipp=bool(cv2.ipp.useIPP()),
-                 regimes=regimes, absent=absent(), rows=rows, memory=peaks, parity=parity, transforms=transforms,
-                 cuda=cuda)
+                 regimes=regimes, absent=absent(), rows=rows, memory=peaks, parity=parity, transforms=transforms)
     record.save_figure(draw(rows), "gradients", quick)
     main = [row for row in rows if (row["side"], row["slots"]) == CASES[0] and row["regime"] == "as installed"]
     return {name: {row["threads"]: row["ratios"][name] for row in main} for name in main[0]["ratios"]}

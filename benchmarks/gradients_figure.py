@@ -1,4 +1,7 @@
-"""The picture of `gradients`: milliseconds of forward and backward, a panel for each case and number of threads."""
+"""The picture of `gradients`: milliseconds of forward and backward, a panel for each case and number of threads.
+
+Also that of `gradients_cuda`: milliseconds an image against the size of the batch.
+"""
 from __future__ import annotations
 
 from statistics import median
@@ -43,3 +46,24 @@ def _draw_panel(axes, row: dict) -> None:
     axes.set_title(f"{row['side']} × {row['side']} px, {row['slots']} keypoints, "
                    f"{row['threads']} thread{'s' * (row['threads'] > 1)}", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def draw_batches(rows: list[dict]) -> Figure:
+    """Draw the rows of gradients_cuda.json: forward and backward together, each image's share of its batch."""
+    sizes = sorted({(row["width"], row["height"]) for row in rows})
+    figure = Figure(figsize=(5 * len(sizes), 4), layout="constrained")
+    for axes, size in zip(figure.subplots(1, len(sizes), squeeze=False)[0], sizes):
+        for name in dict.fromkeys(row["contestant"] for row in rows):
+            mine = [row for row in rows if row["contestant"] == name and (row["width"], row["height"]) == size
+                    and "median" in row]
+            axes.loglog([row["batch"] for row in mine],
+                        [sum(row["median"].values()) / row["batch"] for row in mine], "o-", label=name)
+        axes.set_title(f"{size[0]} × {size[1]} px", fontsize=10)
+        axes.set_xlabel("images in a batch")
+        axes.set_ylabel("forward + backward, ms an image")
+        axes.set_xticks([1, 2, 4, 8, 16, 32, 64], ["1", "2", "4", "8", "16", "32", "64"])
+        axes.set_yticks([3, 10, 30, 100, 300], ["3", "10", "30", "100", "300"])
+        axes.minorticks_off()
+        axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    return figure

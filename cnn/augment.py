@@ -1,8 +1,12 @@
 """Augmentation of a batch in [0, 1], drawn from torch's global generator, so that a seeded step is repeatable.
 
     digits    turn, zoom, slant, shift and bend   [Simard, Steinkraus, Platt 2003, for the bending]
+    flips     mirrored half of the time
     photos    four pixels of mirrored border, a random crop, a flip half of the time   [He et al. 2016 §4.2, who pad
               with zeros]
+    erasing   the same, with a square of grey, a quarter of the side, somewhere on it  [DeVries, Taylor 2017]
+
+What is drawn is drawn on the CPU, wherever the batch lies, so that a seed means the same on every device.
 """
 from __future__ import annotations
 
@@ -26,7 +30,8 @@ def digits(images: Tensor) -> Tensor:
     matrix = torch.stack([torch.stack([cos, -sin + slant, shift[:, 0]], 1),
                           torch.stack([sin, cos, shift[:, 1]], 1)], 1)
     grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
-    return F.grid_sample(images, grid + _bending(n, height, width), align_corners=False)
+    grid = (grid + _bending(n, height, width)).to(images.device)
+    return F.grid_sample(images, grid, align_corners=False)
 
 
 def _bending(n: int, height: int, width: int) -> Tensor:
@@ -43,8 +48,22 @@ def photos(images: Tensor) -> Tensor:
     top, left = torch.randint(0, 2 * _BORDER + 1, (2, n, 1, 1))
     rows, columns = top + torch.arange(height).view(1, -1, 1), left + torch.arange(width).view(1, 1, -1)
     columns = torch.where(torch.rand(n, 1, 1) < 0.5, columns.flip(2), columns)
-    which = torch.arange(n).view(-1, 1, 1)
+    which, rows, columns = (index.to(images.device) for index in (torch.arange(n).view(-1, 1, 1), rows, columns))
     return padded.permute(0, 2, 3, 1)[which, rows, columns].permute(0, 3, 1, 2)
+
+
+def flips(images: Tensor) -> Tensor:
+    """Mirror half of the images (N, C, H, W)."""
+    mirrored = torch.rand(len(images), 1, 1, 1) < 0.5
+    return torch.where(mirrored.to(images.device), images.flip(3), images)
+
+
+def erasing(images: Tensor) -> Tensor:
+    """Crop and flip photographs (N, C, H, W), then cover a square of each, its centre anywhere, with middle grey."""
+    n, _, height, width = images.shape
+    away = [(torch.arange(side) + 0.5 - torch.rand(n, 1) * side).abs() < side / 8 for side in (height, width)]
+    covered = away[0][:, None, :, None] & away[1][:, None, None, :]
+    return torch.where(covered.to(images.device), 0.5, photos(images))
 
 
 def broken(images: Tensor) -> Tensor:
@@ -62,9 +81,10 @@ def broken(images: Tensor) -> Tensor:
     back = torch.cat([torch.cat([top[..., right], bottom[..., right]], 3),
                       torch.cat([top[..., left], bottom[..., left]], 3)], 2)
     mirrored, transposed = images[torch.randperm(n)].flip(3), images[torch.randperm(n)].transpose(2, 3)
-    third = torch.rand(n, 1, 1, 1) < 0.5
+    third, pile = torch.rand(n, 1, 1, 1) < 0.5, torch.rand(n, 1, 1, 1) < 0.5
+    turns, third, pile = (which.to(images.device) for which in (turns, third, pile))
     piled = torch.maximum(torch.maximum(images, mirrored), torch.where(third, transposed, images))
-    return torch.where(torch.rand(n, 1, 1, 1) < 0.5, torch.where(turns, on, back), piled)
+    return torch.where(pile, torch.where(turns, on, back), piled)
 
 
 def none(images: Tensor) -> Tensor:
@@ -72,4 +92,4 @@ def none(images: Tensor) -> Tensor:
     return images
 
 
-AUGMENTATIONS = {"none": none, "digits": digits, "photos": photos}
+AUGMENTATIONS = {"none": none, "digits": digits, "flips": flips, "photos": photos, "erasing": erasing}

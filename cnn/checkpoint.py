@@ -12,7 +12,7 @@ from cnn.manifest import replacing
 
 def save_weights(model: nn.Module, path: Path) -> None:
     """Write the state of a network, floats rounded to float16."""
-    state = {name: value.detach().numpy() for name, value in model.state_dict().items()}
+    state = {name: value.detach().cpu().numpy() for name, value in model.state_dict().items()}
     half = {name: value.astype(np.float16) if value.dtype.kind == "f" else value for name, value in state.items()}
     with replacing(path) as part, part.open("wb") as file:
         np.savez_compressed(file, **half)

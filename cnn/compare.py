@@ -19,7 +19,7 @@ def compare(runs: Iterable[str | Path], timed: bool = False) -> list[dict]:
 
     Parameters
     ----------
-    runs : folders of finished runs
+    runs : folders of finished runs, or their manifests alone
     timed : also measure the time for 1000 images at each of BATCHES, on torch's threads
 
     Raises
@@ -27,8 +27,8 @@ def compare(runs: Iterable[str | Path], timed: bool = False) -> list[dict]:
     OSError : a folder holds no finished run
     """
     groups: dict[str, list[dict]] = {}
-    for run in runs:
-        record = read_json(Path(run) / "manifest.json")
+    for run in map(Path, runs):
+        record = read_json(run if run.suffix == ".json" else run / "manifest.json")
         record["recipe"] = asdict(Recipe(**record["recipe"]))            # a field that came later has its default
         groups.setdefault(repr({k: v for k, v in record["recipe"].items() if k != "seed"}), []).append(record)
     rows = [row(records) for records in groups.values()]
@@ -42,6 +42,7 @@ def compare(runs: Iterable[str | Path], timed: bool = False) -> list[dict]:
 def row(records: list[dict]) -> dict:
     """Sum up the runs of one recipe."""
     accuracy, half = mean_interval([record["test_accuracy"] for record in records])
+    devices = sorted({record.get("device", "cpu") for record in records})
     curves = [record["curves"] for record in records]
     return {
         "recipe": records[0]["recipe"], "seeds": sorted(record["recipe"]["seed"] for record in records),
@@ -49,7 +50,9 @@ def row(records: list[dict]) -> dict:
         "test_accuracy": accuracy, "half_interval": half if len(records) > 1 else None,
         "test_accuracies": [record["test_accuracy"] for record in records],
         "validation_accuracy": mean_interval([record["validation_accuracy"] for record in records])[0],
-        "train_seconds": mean_interval([record["train_seconds"] for record in records])[0],
+        "devices": devices,
+        "train_seconds": mean_interval([record["train_seconds"] for record in records])[0] if len(devices) == 1
+        else None,
         "curves": {key: [[curve[key][epoch] for curve in curves] for epoch in range(len(curves[0][key]))]
                    for key in ("loss", "validation_accuracy")}}
 
@@ -78,7 +81,8 @@ def table(rows: list[dict]) -> str:
     for one in rows:
         half = "" if one["half_interval"] is None else f"{100 * one['half_interval']:.2f}"
         lines.append([one["name"], str(len(one["seeds"])), f"{100 * one['test_accuracy']:.2f}", half,
-                      f"{one['parameters']:,}", f"{one['multiply_adds']:,}", f"{one['train_seconds']:.0f}"]
+                      f"{one['parameters']:,}", f"{one['multiply_adds']:,}",
+                      "" if one["train_seconds"] is None else f"{one['train_seconds']:.0f}"]
                      + ([f"{value:.0f}" for value in one["milliseconds"].values()] if timed else []))
     widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
     return "\n".join("  ".join(cell.ljust(width) if k == 0 else cell.rjust(width)

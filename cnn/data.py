@@ -50,6 +50,10 @@ class Images:
         """Return the first `n`, or all."""
         return Images(self.images[:n], self.labels[:n])
 
+    def to(self, device: torch.device) -> Images:
+        """Return them on a device."""
+        return Images(self.images.to(device), self.labels.to(device))
+
 
 SOURCES = {
     "mnist": Source(
@@ -117,7 +121,7 @@ def known(name: str) -> Source:
 def normalise(images: Tensor, source: Source) -> Tensor:
     """Take uint8 or [0, 1] images (N, C, H, W) to zero mean and unit deviation over the training half, float32."""
     values = images.float() / 255 if images.dtype == torch.uint8 else images
-    mean, std = (torch.tensor(v).view(1, -1, 1, 1) for v in (source.mean, source.std))
+    mean, std = (torch.tensor(v, device=values.device).view(1, -1, 1, 1) for v in (source.mean, source.std))
     return (values - mean) / std
 
 

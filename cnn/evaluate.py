@@ -11,10 +11,11 @@ from cnn.data import Source, normalise
 
 @torch.no_grad()
 def logits(model: nn.Module, images: Tensor, source: Source, batch: int = 500) -> Tensor:
-    """Return the logits (N, K) of images (N, C, H, W), uint8 or [0, 1], in evaluation mode."""
+    """Return the logits (N, K) of images (N, C, H, W), uint8 or [0, 1], in evaluation mode, wherever the model is."""
     was_training = model.training
     model.eval()
-    rows = [model(normalise(images[i:i + batch], source)) for i in range(0, len(images), batch)]
+    device = next(model.parameters()).device
+    rows = [model(normalise(images[i:i + batch].to(device), source)).cpu() for i in range(0, len(images), batch)]
     model.train(was_training)
     return torch.cat(rows)
 

@@ -28,6 +28,16 @@ class Processes:
         """Whether this one writes the files."""
         return self.rank == 0
 
+    def device(self, name: str) -> torch.device:
+        """Return "cpu" or "cuda" as a device, or raise a ValueError that says why it cannot be had."""
+        if name not in ("cpu", "cuda"):
+            raise ValueError(f"device={name!r}: use cpu or cuda")
+        if name == "cuda" and not torch.cuda.is_available():
+            raise ValueError("device='cuda', but torch finds no GPU here: use cpu, or a torch built with CUDA")
+        if name == "cuda" and self.count > 1:
+            raise ValueError(f"device='cuda' with {self.count} processes: a GPU is for one, several train on cpu")
+        return torch.device(name)
+
     def part(self, batch: Tensor) -> Tensor:
         """Return this process' images of a batch of indices."""
         return batch[self.rank::self.count]

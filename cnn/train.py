@@ -2,7 +2,8 @@
 
     recipe, step  →  seed  →  batch, augmentation, dropout  →  loss  →  update
 
-So a run that was stopped after any step and resumed ends with the bits of one that was not.  A folder holds a run:
+So a run that was stopped after any step and resumed ends with the bits of one that was not; on a GPU, where sums are
+taken in an order that changes and convolutions in bfloat16, with nearly the same numbers.  A folder holds a run:
 
     checkpoint.pt    weights, optimiser, step, curves: what resuming needs
     weights.npz      the weights alone, float16
@@ -71,7 +72,7 @@ class State:
             setattr(self, name, saved[name])
 
 
-def train(recipe: Recipe, folder: str | Path, *, files: str | Path | None = None,
+def train(recipe: Recipe, folder: str | Path, *, files: str | Path | None = None, device: str = "cpu",
           say: Callable[[str], object] = lambda line: None) -> dict:
     """Train, or go on training, and return the manifest.
 
@@ -80,21 +81,24 @@ def train(recipe: Recipe, folder: str | Path, *, files: str | Path | None = None
     recipe : what to train
     folder : of the run; one that holds a checkpoint of the same recipe is resumed, a finished run is returned as it is
     files : folder of the data set, see `cnn.data.load`
+    device : "cpu", or "cuda" for one process on a GPU
     say : called with a line an epoch
 
     Raises
     ------
     Interrupted : Ctrl-C; the checkpoint holds the last finished step
-    ValueError : the folder holds a run of another recipe
+    ValueError : the folder holds a run of another recipe, or the device cannot be had
     OSError : the data cannot be read, or the folder not be written
     """
     folder = Path(folder)
     with joined() as processes, Interruption() as interruption:
-        model = build(recipe)
+        place = processes.device(device)
+        layout = torch.channels_last if place.type == "cuda" else torch.contiguous_format     # as tensor cores read
+        model = build(recipe).to(place, memory_format=layout)
         state = State(model, OPTIMISERS[recipe.optimiser](model.parameters(), recipe.rate, recipe.decay))
         path = folder / "checkpoint.pt"
         if path.exists():
-            state.load(torch.load(path, weights_only=True), recipe, path)
+            state.load(torch.load(path, weights_only=True, map_location=place), recipe, path)
         if (folder / "manifest.json").exists():
             return manifest.read_json(folder / "manifest.json")
         if not processes.is_first:                           # the first one downloads
@@ -105,7 +109,7 @@ def train(recipe: Recipe, folder: str | Path, *, files: str | Path | None = None
         if len(parts[0].first(recipe.limit)) < recipe.batch:
             raise ValueError(f"a batch of {recipe.batch} is more than the {len(parts[0].first(recipe.limit))} training "
                              "images: lower --batch")
-        run = Run(recipe, folder, parts[0].first(recipe.limit), parts[1], processes, interruption, say)
+        run = Run(recipe, folder, parts[0].first(recipe.limit).to(place), parts[1], place, processes, interruption, say)
         run.go(state)
         return run.finish(state, files)
 
@@ -118,6 +122,7 @@ class Run:
     folder: Path
     images: data.Images
     validation: data.Images
+    device: torch.device
     processes: Processes
     interruption: Interruption
     say: Callable[[str], object]
@@ -155,10 +160,11 @@ class Run:
         for group in state.optimiser.param_groups:
             group["lr"] = rate_at(self.recipe, state.step, steps)
         model.train()
-        scores = model(data.normalise(images, data.known(self.recipe.dataset)))
-        loss = F.cross_entropy(scores, labels, label_smoothing=self.recipe.smoothing)
-        if self.recipe.exposure:
-            loss = loss + self.recipe.exposure * self.unknown_loss(model, images)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            scores = model(data.normalise(images, data.known(self.recipe.dataset)))
+            loss = F.cross_entropy(scores, labels, label_smoothing=self.recipe.smoothing)
+            if self.recipe.exposure:
+                loss = loss + self.recipe.exposure * self.unknown_loss(model, images)
         state.optimiser.zero_grad()
         loss.backward()
         state.optimiser.step()
@@ -208,6 +214,7 @@ class Run:
             answers = {"validation": (logits(state.model, self.validation.images, source), self.validation.labels),
                        "test": (logits(state.model, test.images, source), test.labels)}
             layers = summary(state.model, (source.channels, source.size, source.size))
+            used = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
             record = {
                 "date": datetime.date.today().isoformat(), "recipe": asdict(self.recipe),
                 "processes": self.processes.count, "parameters": sum(layer.parameters for layer in layers),
@@ -215,7 +222,7 @@ class Run:
                 "images": {"train": len(self.images), "validation": len(self.validation), "test": len(test)},
                 "train_seconds": round(state.seconds, 1), "curves": state.curves,
                 **{f"{part}_accuracy": round(accuracy(*answer), 6) for part, answer in answers.items()},
-                "machine": manifest.machine()}
+                "device": used, "machine": manifest.machine()}
             save_weights(state.model, self.folder / "weights.npz")
             save_answers(answers, self.folder / "answers.npz")
             manifest.write_json(self.folder / "manifest.json", record)

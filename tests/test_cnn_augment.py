@@ -29,7 +29,7 @@ def test_shape_type_and_range_are_kept_and_the_input_is_left_alone(name):
     assert torch.equal(COLOURED, before)
 
 
-@pytest.mark.parametrize("name", ["digits", "photos"])
+@pytest.mark.parametrize("name", ["digits", "flips", "photos", "erasing"])
 def test_a_seed_repeats_the_draw_and_another_gives_another(name):
     runs = []
     for seed in (1, 1, 2):
@@ -115,3 +115,19 @@ def test_a_photo_is_a_crop_of_its_mirrored_border_flipped_half_of_the_time():
         places.add(found[0][:2])
     assert 160 < flipped < 240                                # of 400: four deviations of a fair coin
     assert len(places) > 75                                   # of 81
+
+
+def test_flips_mirror_about_half_and_leave_the_others():
+    torch.manual_seed(0)
+    out = augment.flips(COLOURED)
+    same, mirrored = ((out == image).all((1, 2, 3)) for image in (COLOURED, COLOURED.flip(3)))
+    assert (same ^ mirrored).all() and 16 <= mirrored.sum() <= 48
+
+
+def test_erasing_covers_one_square_of_a_quarter_of_the_side_that_may_be_cut_by_the_border():
+    torch.manual_seed(0)
+    hidden = (augment.erasing(torch.ones(400, 1, 32, 32)) == 0.5)[:, 0]
+    rows, columns = hidden.any(2).sum(1), hidden.any(1).sum(1)
+    assert torch.equal(rows * columns, hidden.sum((1, 2)))                  # a rectangle
+    assert rows.max() == columns.max() == 8 and 4 <= rows.min() <= 5 and 4 <= columns.min() <= 5
+    assert hidden.any(0).all()                                              # any pixel may be hidden

@@ -99,6 +99,18 @@ def test_runs_that_differ_in_the_seed_are_one_row_with_its_interval(tmp_path):
     assert len(pictures.comparison(rows).axes) == 2
 
 
+def test_manifests_alone_can_be_compared_and_seconds_of_two_devices_have_no_mean(tmp_path):
+    files = []
+    for k, device in enumerate(("cpu", "a GPU")):
+        folder = run_folder(tmp_path / str(k), 0.9 + k / 20, seed=k)
+        files.append(tmp_path / f"{k}.json")
+        manifest.write_json(files[-1], manifest.read_json(folder / "manifest.json") | {"device": device})
+    (both,), (one,) = compare.compare(files), compare.compare(files[1:])
+    assert both["devices"] == ["a GPU", "cpu"] and both["train_seconds"] is None and one["train_seconds"] == 10
+    assert both["test_accuracy"] == pytest.approx(0.925)
+    assert compare.table([both]).splitlines()[1].split()[-1] == "281,640" != compare.table([one]).split()[-1] == "10"
+
+
 def test_a_folder_that_holds_no_run_is_named(tmp_path):
     with pytest.raises(OSError, match="manifest.json is missing.*cnnlab train"):
         compare.compare([tmp_path])

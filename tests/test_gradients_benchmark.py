@@ -134,14 +134,33 @@ def test_a_result_that_depends_on_nothing_is_not_a_yes():
 # GPU
 
 
-def test_without_a_gpu_it_says_so(monkeypatch, capsys):
+def test_without_a_gpu_it_says_so(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert "not run" in gradients_cuda.measure() and "no GPU" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="needs a GPU"):
+        gradients_cuda.run(quick=True)
+
+
+def test_a_batch_that_does_not_fit_ends_that_contestants_series(monkeypatch):
+    """The others go on; on the CPU, with one whose second batch is refused."""
+    def row(contestant, width, height, batch):
+        if contestant.name == CONTESTANTS[0].name and batch > 1:
+            return {"failed": "OutOfMemoryError: no room"}
+        if contestant.name == CONTESTANTS[1].name and batch > 1:
+            return {"median": {"forward": 0.0, "backward": gradients_cuda.PATIENCE + 2}, "peak_bytes": batch}
+        return {"median": {"forward": 1.0, "backward": 2.0 * batch}, "peak_bytes": batch}
+
+    monkeypatch.setattr(gradients_cuda, "_row", row)
+    rows = list(gradients_cuda.measure((1, 2, 4)))
+    counts = {c.name: sum(r["contestant"] == c.name for r in rows) for c in gradients_cuda.present()}
+    assert counts.pop(CONTESTANTS[0].name) == counts.pop(CONTESTANTS[1].name) == 2 * 2
+    assert set(counts.values()) <= {2 * 3}
+    panels = gradients_figure.draw_batches(rows).axes
+    assert [list(line.get_ydata()) for line in panels[0].lines][:2] == [[3], [3, gradients_cuda.PATIENCE / 2 + 1]]
 
 
 def test_batches_are_timed(monkeypatch):
     """On the CPU, where the rest of the code is the same."""
     monkeypatch.setattr(gradients_cuda, "SLOTS", 2)
     taken = gradients_cuda.time_batch(CONTESTANTS[1], gradients.as_images(SMALL).expand(2, -1, -1, -1), "cpu")
-    assert {kind: len(ms) for kind, ms in taken.items()} == {"forward": 5, "backward": 5}
+    assert {kind: len(ms) for kind, ms in taken.items()} == {"forward": 3, "backward": 3}
     assert all(ms > 0 for times in taken.values() for ms in times)

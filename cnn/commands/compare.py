@@ -17,7 +17,7 @@ EXAMPLE = "cnnlab compare runs/mobilenet-* --time --threads 1 -o comparison"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("runs", metavar="RUN", nargs="+", help="folders that cnnlab train made")
+    parser.add_argument("runs", metavar="RUN", nargs="+", help="folder that cnnlab train made, or its manifest alone")
     parser.add_argument("--time", action="store_true", help="measure the time for 1000 images")
     add_threads(parser)
     parser.add_argument("-o", "--output", metavar="FOLDER", type=folder,

@@ -19,7 +19,7 @@ _ABOUT = {
     "epochs": "passes over the training part", "batch": "images a step", "rate": "highest learning rate",
     "decay": "weight decay", "width": "of mobilenet", "smoothing": "of labels",
     "exposure": "weight of the loss on broken digits", "limit": "use only so many images",
-    "optimiser": "sgd, momentum, rmsprop, adam or adamw", "augment": "none, digits or photos",
+    "optimiser": "sgd, momentum, rmsprop, adam or adamw", "augment": "none, digits, flips, photos or erasing",
     "dataset": "mnist, fashion, cifar10 or synthetic"}
 
 
@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for option, kind in _OWN.items():
         parser.add_argument(f"--{option}", type=kind, help=_ABOUT[option])
     add_threads(parser)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to train (default cpu)")
     parser.add_argument("-o", "--output", metavar="FOLDER", type=folder,
                         help="of the run (default runs/MODEL-DATASET-SEED)")
 
@@ -44,7 +45,8 @@ def run(args: argparse.Namespace) -> int:
     plan = recipe(args.model, seed=args.seed, **changes)
     folder = args.output or f"runs/{plan.model}-{plan.dataset}-{plan.seed}"
     try:
-        record = train(plan, folder, files=args.data, say=lambda line: print(line, file=sys.stderr, flush=True))
+        record = train(plan, folder, files=args.data, device=args.device,
+                       say=lambda line: print(line, file=sys.stderr, flush=True))
     except Interrupted as stop:
         raise KeyboardInterrupt(str(stop)) from None
     if record:                                               # the first process only
