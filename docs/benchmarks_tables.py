@@ -165,6 +165,18 @@ def gradients(record: dict) -> str:
                   *(f"{r['ratios'][name]:.2f}" for name in names)] for r in rows])
 
 
+def gradients_cuda(record: dict) -> str:
+    """Milliseconds of forward and backward, of a whole batch."""
+    took = {(row["width"], row["height"], row["batch"], row["contestant"]): sum(row["median"].values())
+            for row in record["rows"] if "median" in row}
+    names = list(dict.fromkeys(row["contestant"] for row in record["rows"]))
+    return grid(["images, milliseconds", *names],
+                [[f"{batch} of {width} × {height}",
+                  *(f"{took[width, height, batch, name]:.0f}" if (width, height, batch, name) in took else "left out"
+                    for name in names)]
+                 for width, height, batch in sorted({key[:3] for key in took})])
+
+
 def tape(record: dict) -> str:
     """Time of the tape over torch's."""
     threads = sorted({row["threads"] for row in record["rows"]})
@@ -176,5 +188,6 @@ def tape(record: dict) -> str:
 
 TABLES: dict[str, Callable[[dict], str]] = {
     "parity": parity, "speed": speed, "memory": memory, "startup": startup, "cost": cost, "limit": limit,
-    "matching": matching, "localisation": localisation, "invariance": invariance, "gradients": gradients, "tape": tape,
+    "matching": matching, "localisation": localisation, "invariance": invariance, "gradients": gradients,
+    "gradients_cuda": gradients_cuda, "tape": tape,
 }

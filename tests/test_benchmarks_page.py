@@ -110,6 +110,14 @@ def test_what_the_page_says_of_derivatives_is_so():
             assert row["ratios"]["kornia patch"] < row["ratios"][name] < 1
     passed = {name: set(tried.values()) == {"yes"} for name, tried in read("gradients")["transforms"].items()}
     assert [name for name, all_of_them in passed.items() if all_of_them] == ["diffsift opencv", "diffsift smooth"]
+    card = {(row["contestant"], row["width"], row["batch"]): row for row in read("gradients_cuda")["rows"]}
+    took = {key: sum(row["median"].values()) for key, row in card.items()}
+    for width in (640, 1600):
+        one, many, theirs, patch = (
+            (took[name, width, batch]) for name, batch in (("diffsift opencv", 1), ("diffsift opencv", 16),
+                                                           ("kornia pyramid", 16), ("kornia patch", 1)))
+        assert many < 2 * one and theirs > 7 * many and 0.5 < one / patch < 2
+        assert card["kornia patch", width, 16]["peak_bytes"] > 1.8 * card["diffsift opencv", width, 16]["peak_bytes"]
     aim = read("tape")["aim"]
     worst = {row["shape"] for row in read("tape")["rows"]
              if max(row[step]["ratio"] for step in ("forward", "backward")) > aim}

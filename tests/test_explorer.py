@@ -109,7 +109,7 @@ def test_the_gradient_window_is_the_level_about_the_pixel_in_255ths_of_its_span(
         wanted = octave.levels[t.keypoints.layer[i]][top:top + h, left:left + w]
         shown = low + window[at[i]:at[i + 1]].reshape(h, w) * (high - low) / 255
         np.testing.assert_allclose(shown, wanted, atol=0.51 * (high - low) / 255)
-        reach = round(4.5 * t.keypoints.sigma[i] / 2.0**octave.index)               # 3·1.5σ, and one for the differences
+        reach = round(4.5 * t.keypoints.sigma[i] / 2.0**octave.index)    # 3·1.5σ, and one for the differences
         row, col = t.pixels[i]
         assert (left, top) == (max(col - reach - 1, 0), max(row - reach - 1, 0)) and low < high
 
