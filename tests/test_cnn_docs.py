@@ -1,4 +1,4 @@
-"""The numbers that docs/lenet.md and docs/vanishing.md quote are those of docs/results."""
+"""What the pages of the lab quote and say is what docs/results holds."""
 import json
 import math
 import re
@@ -8,6 +8,7 @@ import pytest
 
 from cnn import vanishing
 from cnn.evaluate import mean_interval
+from docs.runs import rows
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -77,3 +78,18 @@ def test_the_optimisers_of_training_are_those_of_the_results():
         assert tenth["rate"] == pytest.approx(best["rate"] / 10)
         cells = [f"{100 * row['mean']:.2f} ± {100 * row['half']:.2f} %" for row in (best, tenth)]
         assert f"| {name} | {best['rate']:g} | {' | '.join(cells)} |" in text
+
+
+def test_what_the_page_says_of_shortcuts_is_so():
+    nets = ("resnet18-[0-9]", "plain-[0-9]", "bottleneck-[0-9]", "plain-bottleneck-[0-9]")
+    of = {row["name"]: row for row in rows(*nets)}
+    lead = {deep: of[deep]["test_accuracy"] - of[plain]["test_accuracy"]
+            for deep, plain in (("resnet18", "plain"), ("bottleneck", "plain-bottleneck"))}
+    assert 0 < lead["resnet18"] < 0.025 < lead["bottleneck"] and of["resnet18"]["test_accuracy"] >= 0.85
+    assert of["bottleneck"]["test_accuracy"] < of["resnet18"]["test_accuracy"]
+    for deep, plain in (("resnet18", "plain"), ("bottleneck", "plain-bottleneck")):
+        first, their_first = (of[net]["curves"]["loss"][2] for net in (deep, plain))
+        assert max(first) < min(their_first)
+    (stem,) = rows("resnet18-3x3-[0-9]")
+    assert 14 < stem["multiply_adds"] / of["resnet18"]["multiply_adds"] < 16 and max(stem["test_accuracies"]) < 0.95
+    assert 1 - stem["test_accuracy"] < (1 - of["resnet18"]["test_accuracy"]) / 2
