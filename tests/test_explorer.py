@@ -390,8 +390,10 @@ def test_explore_writes_the_page_and_shrinks_to_640_pixels(run, tmp_path):
 
 @pytest.mark.parametrize("argv, said", [
     (["none.png"], "none.png"), (["text.png"], "text.png"), (["cat.png", "--with", "none.png"], "none.png"),
-    (["cat.png", "-o", "no/such/page.html"], "its folder exists"), (["cat.png", "-o", "folder.png"], "is a folder")])
+    (["cat.png", "-o", "no/such/page.html"], "its folder exists"), (["cat.png", "-o", "."], "is a folder"),
+    (["cat.png", "-o", "text.png/page.html"], "its folder exists"), (["cat.png", "-o", "page.png"], "use .html")])
 def test_explore_says_what_is_wrong_and_writes_nothing(run, pictures, argv, said):
     before = sorted(pictures.iterdir())
     code, _, err = run("explore", *argv)
-    assert code == 1 and said in err and sorted(pictures.iterdir()) == before
+    assert code == (2 if "page.png" in argv else 1) and said in err.splitlines()[-1]
+    assert sorted(pictures.iterdir()) == before
