@@ -1,6 +1,6 @@
 """What a command line says when it was asked for what it cannot do: what was meant, what is missing, what to do.
 
-cnn/usage.py is the same file, since neither package imports the other; tests/test_usage.py holds the two equal.
+All three command lines use it; it imports nothing, so that each can answer `--help` at once.
 """
 from __future__ import annotations
 

@@ -128,8 +128,10 @@ def _keypoint(left: SubFigure, right: SubFigure, seen: Trace, i: int) -> tuple[A
     raw = describe_octave(octave.levels, k.layer, k.x / pixel, k.y / pixel, k.sigma / pixel, np.rad2deg(k.theta),
                           params)
     before, after = bottom.subplots(1, 2)
-    plot_descriptor(before, unit(raw).reshape(story.descriptor.shape))
-    plot_descriptor(after, story.descriptor)
+    uncut = unit(raw).reshape(story.descriptor.shape)
+    longest = max(float(uncut.max()), float(story.descriptor.max()))           # one scale, so that the two compare
+    plot_descriptor(before, uncut, longest)
+    plot_descriptor(after, story.descriptor, longest)
     over = clipped(raw, params)[0]
     before.set_title(f"before clipping: {over} above {params.desc_clip:g}")
     after.set_title(f"clipped, norm 1 again: largest {story.descriptor.max():.3f}")
