@@ -200,7 +200,7 @@ def plot_angles(ax: Axes, story: Story, params: SIFTParams) -> None:
 
 
 def plot_descriptor(ax: Axes, descriptor: np.ndarray, longest: float | None = None) -> None:
-    """A star a cell, a ray a bin, `longest` as long as fits; counter-clockwise bins turn against y, which points down."""
+    """A star a cell, a ray a bin, `longest` filling its cell; counter-clockwise bins turn against y, which is down."""
     d, n = len(descriptor), descriptor.shape[2]
     row, col, bin_ = np.indices(descriptor.shape)
     turn, length = -2 * np.pi * bin_ / n, 0.45 * descriptor / (longest or descriptor.max() or 1)

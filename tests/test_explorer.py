@@ -213,7 +213,8 @@ def test_the_cube_is_drawn_by_layer_row_and_column(page):
     plane, column = np.divmod(x, 104)
     drawn = shown[np.lexsort([column, y, plane])]
     np.testing.assert_allclose(drawn, traced().story(60).cube.ravel(), atol=0.0501)
-    framed = page.evaluate("(r => [+r.getAttribute('x'), +r.getAttribute('y')])(document.querySelector('#extremum .centre'))")
+    framed = page.evaluate("(r => [+r.getAttribute('x'), +r.getAttribute('y')])"
+                           "(document.querySelector('#extremum .centre'))")
     assert framed == [x[13] - 15, y[13] - 19]
 
 
