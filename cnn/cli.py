@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from cnn.usage import Parser, reason
+from pysift.usage import Parser, reason
 
 COMMANDS = ("train", "eval", "compare", "predict", "gradflow")
 FAILURES = (ValueError, TypeError, OSError, ImportError, MemoryError)

@@ -199,11 +199,11 @@ def plot_angles(ax: Axes, story: Story, params: SIFTParams) -> None:
     ax.legend(frameon=False, loc="upper right", ncols=2, fontsize=9)
 
 
-def plot_descriptor(ax: Axes, descriptor: np.ndarray) -> None:
-    """A star a cell, a ray a bin; counter-clockwise bins turn against y, which points down."""
+def plot_descriptor(ax: Axes, descriptor: np.ndarray, longest: float | None = None) -> None:
+    """A star a cell, a ray a bin, `longest` filling its cell; counter-clockwise bins turn against y, which is down."""
     d, n = len(descriptor), descriptor.shape[2]
     row, col, bin_ = np.indices(descriptor.shape)
-    turn, length = -2 * np.pi * bin_ / n, 0.45 * descriptor / (descriptor.max() or 1)
+    turn, length = -2 * np.pi * bin_ / n, 0.45 * descriptor / (longest or descriptor.max() or 1)
     centre = np.stack([col, row], axis=-1).astype(float)
     tip = centre + length[..., None] * np.stack([np.cos(turn), np.sin(turn)], axis=-1)
     _lines(ax, np.stack([centre, tip], axis=-2).reshape(-1, 2, 2), _BLUE, width=2.5)

@@ -14,7 +14,7 @@ import json
 import os
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
 from os import PathLike
 from pathlib import Path
@@ -167,7 +167,8 @@ def replacing(path: str | PathLike[str]) -> Iterator[Path]:
         raise type(error)(f"{path} cannot be written ({error.strerror or error}): check that its folder exists, "
                           "may be written by you and has room") from None
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):                                  # where the folder is none, or is a file
+            part.unlink()
 
 
 def _kind_of(path: str | PathLike[str]) -> str:

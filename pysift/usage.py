@@ -1,6 +1,6 @@
 """What a command line says when it was asked for what it cannot do: what was meant, what is missing, what to do.
 
-cnn/usage.py is the same file, since neither package imports the other; tests/test_usage.py holds the two equal.
+All three command lines use it; it imports nothing, so that each can answer `--help` at once.
 """
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from typing import NoReturn
 _EXTRAS = {"torch": 'pip install "siftgrad[torch]"', "matplotlib": 'pip install "siftgrad[plot]"',
            "cv2": 'pip install "siftgrad[cv2]"'}
 _UNKNOWN = re.compile(r"unrecognized arguments: ([^\s=]+)")
+_LACKS = re.compile(r"argument .*: expected .* argument")
+_NEGATIVE = re.compile(r"-[\d.]")
 _CHOICE = re.compile(r"argument .*: invalid choice: '(.*?)'")
 
 
@@ -50,7 +52,13 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message}\n" + (f"did you mean {near}?\n" if near else ""))
 
     def suggestion(self, message: str, words: Sequence[str]) -> str | None:
-        """Return the option, command or choice most like a word that is none; None where nothing is alike."""
+        """Return the option, command or choice most like a word that is none; None where nothing is alike.
+
+        A value that starts with a minus looks like an option: it is suggested with an equals sign.
+        """
+        for option, value in zip(words, words[1:]):
+            if _LACKS.search(message) and option in self._option_string_actions and _NEGATIVE.match(value):
+                return f"{option}={value}"
         known = [*self._option_string_actions, *(str(c) for action in self._actions for c in action.choices or ())]
         guesses = (near for word in self._strangers(message, words)
                    for near in difflib.get_close_matches(word, known, 1))

@@ -108,7 +108,10 @@ def test_explain_says_what_trace_says_and_draws_it(run, tmp_path):
     (["none.png", "--at", "3,4"], 1, "none.png"), (["cat.png", "--at", "500,4"], 1, "outside the image: x runs from 0"),
     (["cat.png", "--at", "x"], 2, "is not X,Y"), (["cat.png"], 2, "--at"),
     (["cat.png", "--at", "3,4", "--radius", "0"], 1, "radius=0.0 must be positive"),
-    (["cat.png", "--at", "3,4", "-o", "no/such/why.png"], 1, "its folder exists")])
+    (["cat.png", "--at", "3,4", "-o", "no/such/why.png"], 1, "its folder exists"),
+    (["cat.png", "--at", "3,4", "-o", "text.png/why.png"], 1, "its folder exists"),
+    (["cat.png", "--at", "3,4", "-o", "why.xyz"], 2, ".xyz is no kind of picture"),
+    (["cat.png", "--at", "-3,4"], 2, "--at=-3,4")])
 def test_explain_says_what_is_wrong_and_writes_nothing(run, pictures, argv, code, said):
     before = sorted(pictures.iterdir())
     assert run("explain", *argv)[0] == code and said in run("explain", *argv)[2]

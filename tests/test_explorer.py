@@ -1,6 +1,7 @@
 """The explorer's page, opened in headless Chromium: its numbers are those of pysift.trace, and mouse and keys work."""
 import functools
 import json
+from importlib.resources import files
 
 import numpy as np
 import PIL.Image
@@ -19,6 +20,7 @@ from pysift.tracing import STEPS, trace
 
 pytest_plugins = ("command_line",)
 IMAGE = photo("chelsea")[60:260, 60:320]
+PAGE = files("pysift.explorer") / "page"
 TOLD = "document.body.dataset.told === document.body.dataset.picked && document.body.dataset.ready"
 
 
@@ -109,7 +111,7 @@ def test_the_gradient_window_is_the_level_about_the_pixel_in_255ths_of_its_span(
         wanted = octave.levels[t.keypoints.layer[i]][top:top + h, left:left + w]
         shown = low + window[at[i]:at[i + 1]].reshape(h, w) * (high - low) / 255
         np.testing.assert_allclose(shown, wanted, atol=0.51 * (high - low) / 255)
-        reach = round(4.5 * t.keypoints.sigma[i] / 2.0**octave.index)    # 3·1.5σ, and one for the differences
+        reach = round(4.5 * t.keypoints.sigma[i] / 2.0**octave.index)             # 3·1.5σ, and one for the differences
         row, col = t.pixels[i]
         assert (left, top) == (max(col - reach - 1, 0), max(row - reach - 1, 0)) and low < high
 
@@ -201,6 +203,55 @@ def test_the_text_of_all_numbers_is_that_of_the_trace(page):
     np.testing.assert_allclose(cube, story.cube.ravel(), atol=5.1e-5)
     np.testing.assert_allclose([float(line[1]) for line in tables[1]], story.histogram, rtol=6e-4)
     assert [int(v) for line in tables[3] for v in line[2:]] == traced().descriptors[i].tolist()
+
+
+def test_the_cube_is_drawn_by_layer_row_and_column(page):
+    picked(page, "#kp=60")
+    cells = page.evaluate("[...document.querySelectorAll('#extremum text.cell')].map(t => [+t.getAttribute('x'), "
+                          "+t.getAttribute('y'), +t.textContent.replace('−', '-')])")
+    x, y, shown = np.array(cells).T
+    plane, column = np.divmod(x, 104)
+    drawn = shown[np.lexsort([column, y, plane])]
+    np.testing.assert_allclose(drawn, traced().story(60).cube.ravel(), atol=0.0501)
+    framed = page.evaluate("(r => [+r.getAttribute('x'), +r.getAttribute('y')])"
+                           "(document.querySelector('#extremum .centre'))")
+    assert framed == [x[13] - 15, y[13] - 19]
+
+
+def rays(page, which):
+    """The rays of a drawn descriptor: its (4, 4, 8) lengths, and which of them are marked as clipped."""
+    paths = page.evaluate(f"[...document.querySelectorAll('#descriptor figure:nth-child({which}) path')]"
+                          ".map(p => [p.getAttribute('d'), p.classList.contains('over')])")
+    lengths, over = np.zeros((4, 4, 8)), np.zeros((4, 4, 8), bool)
+    for d, marked in paths:
+        x, y, dx, dy = map(float, d[1:].replace("l", " ").split())
+        at = int(y // 40), int(x // 40), round(-np.arctan2(dy, dx) * 4 / np.pi) % 8
+        lengths[at], over[at] = np.hypot(dx, dy), marked
+    return lengths, over
+
+
+def test_the_stars_are_the_descriptor_by_row_column_and_angle_and_the_clipped_rays_are_marked(page):
+    for i in (60, 133):
+        picked(page, f"#kp={i}")
+        (before, cut), (after, none) = rays(page, 1), rays(page, 2)
+        wanted = traced().descriptors[i].reshape(4, 4, 8) / np.float64(512)
+        scale = before.sum() / (array(page, "before").reshape(-1, 128)[i].sum() / 4095)
+        np.testing.assert_allclose(after / scale, wanted, atol=2e-3)
+        low = np.minimum(before / scale, 0.2)
+        np.testing.assert_allclose(low / np.linalg.norm(low), traced().story(i).descriptor, atol=2e-3)
+        clear = np.abs(before / scale - 0.2) > 2e-3
+        np.testing.assert_array_equal(cut[clear], before[clear] / scale > 0.2)
+        assert cut.sum() > 1 and not none.any()
+
+
+def test_the_turned_patch_is_drawn_upright(page):
+    """Rows downwards and columns to the right, read off the canvas in the middle of each sample."""
+    picked(page, "#kp=60")
+    shown = page.evaluate("""(canvas => { const pen = canvas.getContext('2d'), w = canvas.width / 16;
+        return Array.from({length: 256}, (_, k) => pen.getImageData((k % 16 + 0.5) * w,
+            (Math.floor(k / 16) + 0.5) * w, 1, 1).data[2]); })(document.querySelector('#patch canvas'))""")
+    patch = array(page, "patch").reshape(-1, 256)[60]
+    assert np.corrcoef(shown, patch)[0, 1] > 0.99 > np.corrcoef(shown, patch.reshape(16, 16).T.ravel())[0, 1] + 0.01
 
 
 def test_a_real_mouse_move_picks_the_keypoint_under_it_and_a_click_pins_it(page):
@@ -341,7 +392,46 @@ def test_an_image_without_keypoints_has_a_page_that_says_so(tmp_path, image):
         page.wait_for("document.body.dataset.ready")
         assert "0 keypoints" in page.evaluate("document.getElementById('count').textContent")
         page.key("ArrowRight")
-        assert not page.errors
+        assert "No pixel" in page.evaluate("document.querySelector('#summary .verdict').textContent")
+        empty = "[...document.querySelectorAll('#story .card')].filter(c => !c.hidden).map(c => c.id)"
+        assert page.evaluate(empty) == ["summary"] and not page.errors
+
+
+def test_where_every_candidate_is_dropped_the_sliders_bring_the_first_keypoint(tmp_path):
+    params = SIFTParams(contrast_threshold=0.35)
+    assert not len(detect(IMAGE, params)) and len(trace(IMAGE, params).candidates.x)
+    (tmp_path / "page.html").write_text(explore(IMAGE, params), encoding="utf-8")
+    with open_page(tmp_path / "page.html") as page:
+        page.wait_for("document.body.dataset.ready")
+        assert "was dropped" in page.evaluate("document.querySelector('#summary .verdict').textContent")
+        slide(page, contrast=0.175)
+        assert len(detect(IMAGE, params.replace(contrast_threshold=0.175)))
+        page.wait_for("document.body.dataset.told.startsWith('kp=')")
+        assert not page.evaluate("document.getElementById('extremum').hidden") and not page.errors
+
+
+def test_with_a_single_other_descriptor_there_is_no_ratio(tmp_path):
+    params = SIFTParams(nfeatures=2)
+    assert len(detect(IMAGE, params)) == 2
+    (tmp_path / "page.html").write_text(explore(IMAGE, params), encoding="utf-8")
+    with open_page(tmp_path / "page.html", fragment="#kp=0") as page:
+        page.wait_for(TOLD)
+        assert "no second" in page.evaluate("document.getElementById('matches').textContent")
+
+
+@pytest.mark.parametrize("width, share", [(1280, 0.8), (390, 0.5)])
+def test_a_tall_picture_leaves_room_for_the_rest_of_the_window(tmp_path, width, share):
+    (tmp_path / "page.html").write_text(explore(np.ascontiguousarray(IMAGE[:, 100:140])), encoding="utf-8")
+    with open_page(tmp_path / "page.html", width=width, height=800) as page:
+        page.wait_for("document.body.dataset.ready")
+        box = page.evaluate("(b => [b.width, b.height])(document.getElementById('picture').getBoundingClientRect())")
+        assert box[1] <= share * 800 and box[1] / box[0] == pytest.approx(5, rel=0.01)
+
+
+@pytest.mark.parametrize("path", sorted(PAGE.iterdir()), ids=lambda p: p.name)
+def test_scripts_and_style_keep_to_the_width_and_length_of_the_python(path):
+    lines = path.read_text("utf-8").splitlines()
+    assert len(lines) <= 250 and [line for line in lines if len(line) > 120] == []
 
 
 @pytest.mark.parametrize("changes", [{"descriptor": "root"}, {"first_octave": 0, "n_octave_layers": 5},
@@ -390,8 +480,10 @@ def test_explore_writes_the_page_and_shrinks_to_640_pixels(run, tmp_path):
 
 @pytest.mark.parametrize("argv, said", [
     (["none.png"], "none.png"), (["text.png"], "text.png"), (["cat.png", "--with", "none.png"], "none.png"),
-    (["cat.png", "-o", "no/such/page.html"], "its folder exists"), (["cat.png", "-o", "folder.png"], "is a folder")])
+    (["cat.png", "-o", "no/such/page.html"], "its folder exists"), (["cat.png", "-o", "."], "is a folder"),
+    (["cat.png", "-o", "text.png/page.html"], "its folder exists"), (["cat.png", "-o", "page.png"], "use .html")])
 def test_explore_says_what_is_wrong_and_writes_nothing(run, pictures, argv, said):
     before = sorted(pictures.iterdir())
     code, _, err = run("explore", *argv)
-    assert code == 1 and said in err and sorted(pictures.iterdir()) == before
+    assert code == (2 if "page.png" in argv else 1) and said in err.splitlines()[-1]
+    assert sorted(pictures.iterdir()) == before

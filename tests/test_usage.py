@@ -165,13 +165,6 @@ def alike(a, b):
     return difflib.SequenceMatcher(None, b, a).ratio()
 
 
-def test_the_two_copies_of_usage_are_equal():
-    one, other = ((ROOT / package / "usage.py").read_text(encoding="utf-8").splitlines() for package in
-                  ("pysift", "cnn"))
-    assert len(one) > 50 and [pair for pair in zip(one, other, strict=True) if pair[0] != pair[1]] == [
-        (line, line.replace("cnn/usage.py", "pysift/usage.py")) for line in one if "cnn/usage.py" in line]
-
-
 MISSING = [("pysift", "draw {cat} -o k.png", "matplotlib", "plot"), ("pysift", "compare {cat}", "cv2", "cv2"),
            ("pysift", "match {cat} {cat} --draw m.png", "matplotlib", "plot"),
            ("diffsift", "covariance", "torch", "torch"), ("diffsift", "covariance", "matplotlib", "plot"),

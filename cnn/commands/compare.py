@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from cnn.commands.options import add_threads
-from cnn.usage import folder
+from pysift.usage import folder
 
 HELP = "put runs side by side"
 EXAMPLE = "cnnlab compare runs/mobilenet-* --time --threads 1 -o comparison"

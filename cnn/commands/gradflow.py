@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from cnn.commands.options import add_data, add_threads, natural, positive
-from cnn.usage import folder
+from pysift.usage import folder
 
 HELP = "measure how gradients travel through plain and residual networks"
 EXAMPLE = "cnnlab gradflow --depths 8 20 56 --seeds 3 -o gradflow"

@@ -9,7 +9,7 @@ import argparse
 import sys
 
 from cnn.commands.options import add_data, add_threads, natural, positive
-from cnn.usage import folder
+from pysift.usage import folder
 
 HELP = "train a network, or go on training it"
 EXAMPLE = "cnnlab train lenet --seed 0 -o runs/lenet-0"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 
-from pysift.commands.options import add_sift_options, place, prepare, read_image
+from pysift.commands.options import add_sift_options, picture, place, prepare, read_image
 from pysift.commands.report import save_picture, say
 
 HELP = "how the keypoint at X,Y came about, or why there is none, as a figure"
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", metavar="IMAGE", help="file or http(s) URL")
     parser.add_argument("--at", metavar="X,Y", type=place, required=True, help="the place, in pixels of the image")
     parser.add_argument("--radius", metavar="R", type=float, default=3.0, help="how far from it to look, in pixels; 3")
-    parser.add_argument("-o", "--output", metavar="PICTURE", help=".png, .pdf, .svg or .jpg to write")
+    parser.add_argument("-o", "--output", metavar="PICTURE", type=picture, help=".png, .pdf, .svg or .jpg to write")
     add_sift_options(parser)
 
 

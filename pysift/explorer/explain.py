@@ -61,7 +61,7 @@ def explain(seen: Trace, x: float, y: float, radius: float = 3.0) -> Figure:
     'no keypoint at (200, 20)'
     """
     keypoints, candidates = seen.near(x, y, radius)
-    figure = new_figure(11, 9.2)
+    figure = new_figure(11, 9.2 if len(keypoints) else 6.6)
     left, right = _parts(figure, 1, 2, width_ratios=[1, 1.3])
     if len(keypoints):
         i = int(keypoints[0])
@@ -74,7 +74,7 @@ def explain(seen: Trace, x: float, y: float, radius: float = 3.0) -> Figure:
     else:
         figure.suptitle(f"no keypoint at ({x:g}, {y:g})")
         ax, words = _nothing(left, right, seen, x, y)
-    _write(words, seen.why(x, y, radius), 58)
+    _write(words, seen.why(x, y, radius), 72)
     ax.plot(x, y, "+", color="white", markersize=14, markeredgewidth=3.4)
     ax.plot(x, y, "+", color="black", markersize=13, markeredgewidth=1.4)
     return figure
@@ -128,8 +128,10 @@ def _keypoint(left: SubFigure, right: SubFigure, seen: Trace, i: int) -> tuple[A
     raw = describe_octave(octave.levels, k.layer, k.x / pixel, k.y / pixel, k.sigma / pixel, np.rad2deg(k.theta),
                           params)
     before, after = bottom.subplots(1, 2)
-    plot_descriptor(before, unit(raw).reshape(story.descriptor.shape))
-    plot_descriptor(after, story.descriptor)
+    uncut = unit(raw).reshape(story.descriptor.shape)
+    longest = max(float(uncut.max()), float(story.descriptor.max()))           # one scale, so that the two compare
+    plot_descriptor(before, uncut, longest)
+    plot_descriptor(after, story.descriptor, longest)
     over = clipped(raw, params)[0]
     before.set_title(f"before clipping: {over} above {params.desc_clip:g}")
     after.set_title(f"clipped, norm 1 again: largest {story.descriptor.max():.3f}")
@@ -164,15 +166,16 @@ def _nothing(left: SubFigure, right: SubFigure, seen: Trace, x: float, y: float)
     values = np.array([[o.dog[layer, min(round(y / 2.0**o.index), o.dog.shape[1] - 1),
                               min(round(x / 2.0**o.index), o.dog.shape[2] - 1)]
                         for layer in range(1, seen.params.n_octave_layers + 1)] for o in seen.octaves])
-    table, most = right.add_subplot(), np.abs(values).max() or 1
+    table, least = right.add_subplot(), seen.params.candidate_threshold()
+    most = max(float(np.abs(values).max()), least) or 1
     table.imshow(values, cmap="PuOr_r", vmin=-1.6 * most, vmax=1.6 * most, aspect="auto")
     for (row, col), value in np.ndenumerate(values):
-        beyond = abs(value) > seen.params.candidate_threshold()
+        beyond = abs(value) > least
         table.text(col, row, f"{value:.2f}", ha="center", va="center", weight="bold" if beyond else "normal",
                    bbox={"edgecolor": _MARK if beyond else "none", "facecolor": "none", "linewidth": 2})
     table.set(xticks=range(values.shape[1]), xticklabels=range(1, values.shape[1] + 1), xlabel="layer",
               yticks=range(len(values)), yticklabels=[o.index for o in seen.octaves], ylabel="octave",
-              title=f"D here [grey levels], framed where |D| > {seen.params.candidate_threshold():g}")
+              title=f"D here [grey levels], framed where |D| > {least:g}")
     return ax, words
 
 

@@ -4,6 +4,11 @@ const SLIDERS = [["contrast", "contrast_threshold", "Contrast", "S·|D| ≥ C"],
                  ["edge", "edge_threshold", "Edge", "ratio of curvatures < r"],
                  ["peak", "ori_peak", "Peak", "share of the highest bin"]];
 
+// One step of a slider: a power of ten, at least a hundred of them from end to end.
+function stepOf(low, high) {
+  return 10 ** Math.floor(Math.log10((high - low) / 100));
+}
+
 function addSliders(model, changed) {
   const place = document.getElementById("sliders");
   for (const [key, field, name, meaning] of SLIDERS) {
@@ -11,7 +16,7 @@ function addSliders(model, changed) {
     label.innerHTML = `<span>${name} <small>${meaning}</small></span><output></output>
       <input type="range" id="slider-${key}" aria-label="${name} threshold: ${meaning}">`;
     const input = label.querySelector("input");
-    Object.assign(input, {min: low, max: high, step: (high - low) / 280});
+    Object.assign(input, {min: low, max: high, step: stepOf(low, high)});
     input.addEventListener("input", () => changed(key, Number(input.value)));
     place.append(label);
   }
@@ -27,13 +32,19 @@ function showThresholds(model) {
   }
   const now = model.order.length, lost = model.keypoints - model.order.filter((p) => p < model.keypoints).length;
   const added = now - model.keypoints + lost;
-  document.getElementById("effect").textContent = added || lost ? `${now} keypoints: ${added} added, ${lost} lost`
-    : `${now} keypoints, as recorded`;
+  document.getElementById("effect").textContent = keypoints(now) +
+    (added || lost ? `: ${added} added, ${lost} lost` : ", as recorded");
   document.body.dataset.shown = now;
-  const counts = model.counts();
-  document.getElementById("legend").innerHTML = MARKS.map((mark, step) => mark && (counts[step] || step < NO_ORIENTATION) ?
-    `<li><svg viewBox="-6 -6 12 12" aria-hidden="true"><path d="${mark.path}" stroke="${mark.colour}"/></svg>
-     ${model.steps[step]} <b data-step="${step}">${counts[step]}</b></li>` : "").join("");
+  showCounts(model.counts(), model.steps);
+}
+
+// The mark of each step with how many candidates it dropped; the rare steps only where they dropped some.
+function showCounts(counts, steps) {
+  const listed = [...MARKS.keys()].filter((step) => MARKS[step] && (counts[step] || step < NO_ORIENTATION));
+  const drawn = ({path, colour}) => tag("path", {d: path, stroke: colour});
+  document.getElementById("legend").innerHTML = listed.map((step) =>
+    `<li><svg viewBox="-6 -6 12 12" aria-hidden="true">${drawn(MARKS[step])}</svg>
+     ${steps[step]} <b data-step="${step}">${counts[step]}</b></li>`).join("");
 }
 
 // #kp=37 is keypoint 37, #c=12 candidate 12; null for anything else.
@@ -43,7 +54,7 @@ function fromHash(model) {
   return fits ? {kind: found[1], i} : null;
 }
 
-let waiting = 0;                                       // the address follows once the pointer rests: browsers count changes
+let waiting = 0;                          // the address follows once the pointer rests: browsers count its changes
 function toHash(picked) {
   clearTimeout(waiting);
   waiting = setTimeout(() => {
@@ -56,8 +67,8 @@ function toHash(picked) {
 function listenToKeys(act, press) {
   const moves = {ArrowLeft: [-1, false], ArrowRight: [1, false], ArrowUp: [-1, true], ArrowDown: [1, true]};
   document.addEventListener("keydown", (event) => {
-    const typing = event.target.matches("input[type=range], summary") || event.ctrlKey || event.metaKey || event.altKey;
-    if (typing) return;
+    const taken = event.target.matches("input[type=range], summary") || event.ctrlKey || event.metaKey || event.altKey;
+    if (taken) return;
     if (event.key in moves) {
       if (event.target.closest("#story") && moves[event.key][1]) return;               // there they scroll
       act(...moves[event.key]);

@@ -19,6 +19,7 @@ function hue(degrees, alpha = 1) {
   return `oklch(0.7 0.17 ${(degrees + 30) % 360} / ${alpha})`;
 }
 
+const keypoints = (n) => `${n} keypoint${n === 1 ? "" : "s"}`;
 const degrees = (radians) => radians * 180 / Math.PI;
 const fixed = (value, digits) => value.toFixed(digits).replace("-", "−");
 

@@ -28,7 +28,7 @@ function refresh() {
   picture.draw();
   tell(model, image, other);
   const {picked, order} = model, at = picked?.kind === "kp" ? order.indexOf(picked.i) + 1 : 0;
-  byId("count").textContent = at ? `${at} of ${order.length}` : `${order.length} keypoints`;
+  byId("count").textContent = at ? `${at} of ${order.length}` : keypoints(order.length);
   announce();
   document.body.dataset.told = document.body.dataset.picked ?? "";
 }
@@ -46,7 +46,19 @@ function announce() {
 function rejudge(at) {
   model.judge(at);
   showThresholds(model);
-  refresh();
+  if (model.picked) refresh();
+  else choose(model.neighbour(1, true));               // the strongest, if now there is one
+}
+
+// What the numbers are, and how far they go.
+function notes() {
+  const full = model.data.full.length, most = full < about.keypoints ? `the ${full} strongest` : "all";
+  const reach = (field) => about.ranges[field].map(short).join(" to ");
+  return `Made by siftgrad ${about.version}. Positions, D, δ, contrast, edge ratio and histogram are pysift.trace's ` +
+    `float32, the descriptor its own type. Quantised: the picture (JPEG), the gradient window (255ths of its span), ` +
+    `the turned patch (whole grey levels), the descriptor before clipping (4095ths of its norm). Panels 3 to 7 are ` +
+    `there for ${most} of the ${keypoints(about.keypoints)}. Sliders reach contrast ${reach("contrast_threshold")}, ` +
+    `edge ${reach("edge_threshold")}, peak ${reach("ori_peak")}.`;
 }
 
 function showDropped(on) {
@@ -55,14 +67,10 @@ function showDropped(on) {
   refresh();
 }
 
-byId("what").textContent = `${about.name} · ${about.width} × ${about.height} px · ${about.keypoints} keypoints` +
+byId("what").textContent = `${about.name} · ${about.width} × ${about.height} px · ${keypoints(about.keypoints)}` +
   (about.other ? ` · matched with ${about.other}` : "");
-byId("picture").setAttribute("aria-label", `${about.name} with ${about.keypoints} keypoints; arrow keys pick one`);
-byId("notes").textContent = `Made by siftgrad ${about.version}. Positions, D, δ, contrast, edge ratio and histogram are ` +
-  `pysift.trace's float32, the descriptor its own type. Quantised: the picture (JPEG), the gradient window (255ths of its ` +
-  `span), the turned patch (whole grey levels), the descriptor before clipping (4095ths of its norm). In full: the ` +
-  `${model.data.full.length} strongest keypoints. Sliders reach contrast ${about.ranges.contrast_threshold.map(short).join(" to ")}, ` +
-  `edge ${about.ranges.edge_threshold.map(short).join(" to ")}, peak ${about.ranges.ori_peak.map(short).join(" to ")}.`;
+byId("picture").setAttribute("aria-label", `${about.name} with ${keypoints(about.keypoints)}; arrow keys pick one`);
+byId("notes").textContent = notes();
 
 addSliders(model, (key, value) => rejudge({...model.at, [key]: value}));
 byId("reset").addEventListener("click", () => rejudge(model.recorded));
@@ -84,7 +92,10 @@ listenToKeys((by, byStrength) => choose(model.neighbour(by, byStrength), true), 
   else return false;
   return true;
 });
-window.addEventListener("hashchange", () => { const found = fromHash(model); if (found) choose(found, true); });
+window.addEventListener("hashchange", () => {
+  const found = fromHash(model);
+  if (found) choose(found, true);
+});
 new ResizeObserver(() => tell(model, image, other)).observe(byId("story"));
 
 const linked = fromHash(model);

@@ -4,7 +4,7 @@ class Model {
   constructor(about, data) {
     Object.assign(this, about, {data, picked: null, pinned: false, showDropped: false});
     data.pathStart = starts(data.visited);
-    data.windowStart = starts(Array.from({length: data.full.length}, (_, f) => data.frame[4 * f] * data.frame[4 * f + 1]));
+    data.windowStart = starts(Array.from(data.full, (_, f) => data.frame[4 * f] * data.frame[4 * f + 1]));
     this.fullOf = new Map(Array.from(data.full, (p, f) => [p, f]));
     this.recorded = {contrast: about.params.contrast_threshold, edge: about.params.edge_threshold,
                      peak: about.params.ori_peak};
@@ -49,6 +49,7 @@ class Model {
                              : this.order;
     if (!order.length) return null;
     const at = this.picked?.kind === "kp" ? order.indexOf(this.picked.i) : -1;
-    return {kind: "kp", i: at < 0 ? order[by > 0 ? 0 : order.length - 1] : order[(at + by + order.length) % order.length]};
+    const last = order.length - 1, next = at < 0 ? (by > 0 ? 0 : last) : (at + by + order.length) % order.length;
+    return {kind: "kp", i: order[next]};
   }
 }

@@ -20,8 +20,9 @@ function cubePanel(cube, layer) {
 function gauge(name, value, threshold, passes, asked) {
   const end = 1.25 * Math.max(threshold, Math.min(Math.abs(value) || 0, 4 * threshold));
   const length = Math.min(Math.max(value, 0) / end, 1) || 0, at = 300 * threshold / end;
-  return `<div class="gauge ${passes ? "pass" : "fail"}"><p><span>${name}</span>
-    <strong>${short(value)}</strong> <span>asked ${asked} ${short(threshold)}</span> <em>${passes ? "✓" : "✗"}</em></p>` +
+  return `<div class="gauge ${passes ? "pass" : "fail"}">
+    <p><span>${name}</span> <strong>${short(value)}</strong>
+    <span>asked ${asked} ${short(threshold)}</span> <em>${passes ? "✓" : "✗"}</em></p>` +
     svg(300, 12, `${name} ${short(value)}, asked ${asked} ${short(threshold)}: ${passes ? "passed" : "missed"}`,
         tag("rect", {x: 0, y: 3, width: 300, height: 6, rx: 3, class: "track"}),
         tag("rect", {x: 0, y: 3, width: 300 * length, height: 6, rx: 3, class: "level"}),
@@ -41,11 +42,14 @@ function histogramPanel(histogram, theta, peak) {
                             fill: hue(a, isPeak ? 1 : 0.55), class: isPeak ? "peak" : ""}));
     if (isPeak) marks.push(tag("path", {d: `M${x} ${154 - height(v)}l-4-7h8Z`, class: "pointer"}));
   });
+  const highest = (from, to) => Math.max(...histogram.filter((_, k) => from <= angle(k) && angle(k) <= to));
+  const free = highest(250, 360) > highest(0, 110) ? {x: 8, class: "label start"} : {x: 376, class: "label end"};
   const line = 162 - 136 * peak, turn = degrees(theta);
   const axis = [0, 90, 180, 270, 360].map((a) => tag("text", {x: 12 + a, y: 178, class: "label"}, `${a}°`));
-  return svg(384, 198, `histogram of gradient angles, ${n} bins; peaks near ${peaks.map((a) => `${a} degrees`).join(", ")}`,
+  const near = peaks.map((a) => `${short(a)} degrees`).join(", ");
+  return svg(384, 198, `histogram of gradient angles, ${n} bins; peaks near ${near}`,
              ...marks, tag("path", {d: `M4 ${line}H376`, class: "dashed"}),
-             tag("text", {x: 376, y: line - 3, class: "label end"}, `${short(peak)} of the highest`),
+             tag("text", {...free, y: line - 3}, `${short(peak)} of the highest`),
              tag("path", {d: `M${12 + turn} 162v6`, class: "theta"}), ...axis,
              tag("text", {x: 192, y: 194, class: "label"}, `clockwise from →; this keypoint: θ = ${turn.toFixed(2)}°`));
 }
@@ -90,13 +94,14 @@ function patchPanel(canvas, patch, cells) {
   pen.moveTo(n - 2, n / 2 - 0.8); pen.lineTo(n - 1, n / 2); pen.lineTo(n - 2, n / 2 + 0.8); pen.stroke();
 }
 
-// Stars of rays, one a cell, in units of `most`; a ring marks the clip, and the rays in `over` are beyond it.
+// Stars of rays, one a cell, `most` reaching its edge; a ring marks the clip if there is one, `over` are beyond it.
 function starsPanel(values, cells, bins, most, clip, over, label) {
   const rays = [], size = 40, scale = 0.5 * size / most;
   for (let cell = 0; cell < cells * cells; cell++) {
     const x = size * (cell % cells + 0.5), y = size * (Math.floor(cell / cells) + 0.5);
-    rays.push(tag("rect", {x: x - size / 2 + 0.5, y: y - size / 2 + 0.5, width: size - 1, height: size - 1, class: "box"}));
-    if (clip < most) rays.push(tag("circle", {cx: x, cy: y, r: clip * scale, class: "ring"}));
+    const corner = {x: x - size / 2 + 0.5, y: y - size / 2 + 0.5};
+    rays.push(tag("rect", {...corner, width: size - 1, height: size - 1, class: "box"}));
+    if (clip) rays.push(tag("circle", {cx: x, cy: y, r: clip * scale, class: "ring"}));
     for (let k = 0; k < bins; k++) {
       const v = values[cell * bins + k], a = -2 * Math.PI * k / bins;
       if (v > 0) rays.push(tag("path", {class: over.has(cell * bins + k) ? "ray over" : "ray",

@@ -5,7 +5,7 @@ const REACH = 16;                                                        // how 
 class Picture {
   constructor(canvas, image, model) {
     Object.assign(this, {canvas, image, model});
-    this.canvas.style.aspectRatio = `${model.width} / ${model.height}`;
+    canvas.style.setProperty("--ratio", model.width / model.height);
     new ResizeObserver(() => this.draw()).observe(canvas);
   }
 
@@ -85,7 +85,8 @@ class Picture {
     };
     const {x, y, theta} = data;
     for (let p = 0; p < x.length; p++)
-      if (model.verdict.shown[p]) consider("kp", p, x[p], y[p], 1 - Math.cos(theta[p] - Math.atan2(py - y[p], px - x[p])));
+      if (model.verdict.shown[p])
+        consider("kp", p, x[p], y[p], 1 - Math.cos(theta[p] - Math.atan2(py - y[p], px - x[p])));
     if (model.showDropped)
       for (let c = 0; c < data.start.length; c++) if (model.isDropped(c)) consider("c", c, ...model.placeOf(c), 0);
     return best;
