@@ -189,14 +189,14 @@ def main() -> None:
            "constants": constants})
 
 
-def write(record: dict) -> None:
+def write(record: dict, path: Path = PATH) -> None:
     """Write the record at once or not at all, a list of numbers a line."""
     text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
     text = re.sub(r"\[[^\[\]{}]*\]", lambda numbers: " ".join(numbers[0].split()), text)
-    part = PATH.with_suffix(".part")
+    part = path.with_suffix(".part")
     part.write_text(text + "\n", encoding="utf-8")
-    os.replace(part, PATH)
-    print(f"written: docs/{PATH.name}")
+    os.replace(part, path)
+    print(f"written: docs/{path.name}")
 
 
 if __name__ == "__main__":
