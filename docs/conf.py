@@ -42,7 +42,7 @@ numpydoc_show_class_members = False
 html_theme = "pydata_sphinx_theme"
 html_title = "siftgrad"
 html_static_path = ["_static"]
-html_css_files = ["siftgrad.css"]
+html_css_files = ["siftgrad.css", "pipeline.css"]
 html_context = {"default_mode": "auto"}              # light or dark, as the reader's system is
 html_copy_source = False
 html_show_sourcelink = False
@@ -58,7 +58,7 @@ html_theme_options = {
 
 
 def setup(app):
-    """Give the kernels their start and folders of their own (HOME may be read-only), and docstrings their formulas."""
+    """Give kernels their start and folders of their own (HOME may be read-only), docstrings their formulas."""
     os.environ |= {
         "MPLBACKEND": "Agg", "PYTHONSTARTUP": str(ROOT / "docs/kernel.py"), "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         "IPYTHONDIR": str(CACHE / "ipython"), "JUPYTER_CONFIG_DIR": str(CACHE / "jupyter"),
@@ -70,4 +70,6 @@ def setup(app):
     (profile / "ipython_kernel_config.py").write_text("get_config().IPKernelApp.log_level = 'ERROR'\n")
     sys.path.insert(0, str(ROOT / "docs"))
     from docstrings import as_written
+    from explorer_page import write_explorer
     app.connect("autodoc-process-docstring", as_written, priority=400)         # before numpydoc's
+    app.connect("builder-inited", write_explorer)

@@ -3,7 +3,6 @@ import contextlib
 import difflib
 import io
 import os
-import re
 import shlex
 import subprocess
 import sys
@@ -244,20 +243,3 @@ def test_a_tiny_picture_has_no_keypoints_and_that_is_no_failure(program, words, 
     PIL.Image.fromarray(np.arange(side * side * 3, dtype=np.uint8).reshape(side, side, 3)).save("tiny.png")
     assert MAINS[program](words.split()) == 0
     assert "rror" not in capsys.readouterr().err
-
-
-COMMAND = re.compile(r"^(?:\$ )?((?:pysift|cnnlab|python -m (?:pysift|diffsift|cnn)) [^#\n]*)", re.M)
-
-
-def test_every_command_of_readme_parses():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    fenced = "\n".join(re.findall(r"^```console\n(.*?)^```", text, re.M | re.S))
-    commands = COMMAND.findall(fenced)
-    assert len(commands) >= 6
-    for command in commands:
-        words = shlex.split(command)
-        words = words[2:] if words[0] == "python" else words
-        program = {"cnn": "cnnlab"}.get(words[0], words[0])
-        build = {"pysift": pysift.cli.build_parser, "cnnlab": cnn.cli.build_parser,
-                 "diffsift": lambda name=words[1]: diffsift.cli.build_parser(name)}[program]
-        build().parse_args(words[1:])
