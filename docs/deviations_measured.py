@@ -1,7 +1,7 @@
 """What the deviations between SIFTs change: pysift with one rule of another system.  python -m docs.deviations_measured
 
 The same 66 pairs of pictures, and the same counts, as docs/constants.py; a setting each for every difference that
-SIFTParams can express.  Writes docs/deviations.json, from which docs/deviations.md makes its table.  A minute on two cores.
+SIFTParams can express.  Writes docs/deviations.json, from which docs/deviations.md makes its table.  A minute or two.
 """
 from __future__ import annotations
 
