@@ -1,4 +1,4 @@
-"""The Russian pages keep the headings and tasks of the notebooks, in their order; every task has an answer that runs."""
+"""The Russian pages keep the headings and tasks of the notebooks, in order; every task has an answer that runs."""
 import re
 from pathlib import Path
 
