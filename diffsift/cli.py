@@ -4,7 +4,7 @@
 
 A summary goes to stdout, errors to stderr.  An application, and torch with it, is imported once its name is known.
 
-imports: apps.options; each application by its name
+imports: apps.options, pysift.usage; each application by its name
 """
 from __future__ import annotations
 

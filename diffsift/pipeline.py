@@ -64,7 +64,7 @@ def sift(images: Tensor, params: SIFTParams = SIFTParams(), softness: Softness =
 
     Notes
     -----
-    Memory beside the image, float32: with derivatives at most 1.6 kB a pixel of the input and 1.1 MB a slot, without
+    Memory beside the image, float32: with derivatives at most 1.6 kB a pixel of the input and 1.3 MB a slot, without
     0.75 kB and 0.2 MB (tests/test_diffsift_memory.py).  A batch takes that for each of its images.
 
     Source: [Lowe 2004].

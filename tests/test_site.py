@@ -162,7 +162,8 @@ def test_an_answer_is_hidden_until_it_is_asked_for(site):
     with open_page(ROOT / "build/html/reading.html") as page:
         shown = "document.querySelector('article details .cell_output').checkVisibility()"
         assert not page.evaluate(shown)
-        page.evaluate("document.querySelector('article summary').scrollIntoView({block: 'center', behavior: 'instant'})")
-        box = page.evaluate("document.querySelector('article summary').getBoundingClientRect().toJSON()")
+        summary = "document.querySelector('article summary')"
+        page.evaluate(f"{summary}.scrollIntoView({{block: 'center', behavior: 'instant'}})")
+        box = page.evaluate(f"{summary}.getBoundingClientRect().toJSON()")
         page.click(box["x"] + 20, box["y"] + box["height"] / 2)
         assert page.wait_for(shown)
