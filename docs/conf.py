@@ -34,6 +34,7 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 300                          # seconds for one cell: the first ever compiles the kernels
 nb_execution_show_tb = True
 nb_merge_streams = True
+nb_render_markdown_format = "myst"                  # what a cell displays as Markdown may hold a table
 
 autodoc_typehints = "none"                          # the docstrings say more: shapes, units, ranges
 autodoc_preserve_defaults = True                    # SIFTParams() rather than its 28 fields

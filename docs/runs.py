@@ -24,8 +24,14 @@ def files(patterns: Iterable[str]) -> list[Path]:
 
 
 def rows(*patterns: str) -> list[dict]:
-    """Return the rows of `cnnlab compare` for the runs that match."""
-    return compare(files(patterns))
+    """Return the rows of `cnnlab compare` for the runs that match, each with a name that fits a table."""
+    found = compare(files(patterns))
+    nets = [f"{row['recipe']['model']} × {row['recipe']['width']:g}".removesuffix(" × 1") for row in found]
+    for row, net in zip(found, nets):
+        plan = row["recipe"]
+        tried = f", {plan['epochs']} epochs of {plan['optimiser']}, {plan['augment']}"
+        row["name"] = net + tried * (nets.count(net) > 1)
+    return found
 
 
 def table(rows: list[dict]) -> str:
@@ -35,7 +41,7 @@ def table(rows: list[dict]) -> str:
     for row in rows:
         half = "" if row["half_interval"] is None else f" ± {100 * row['half_interval']:.2f}"
         each = ", ".join(f"{100 * value:.2f}" for value in row["test_accuracies"])
-        where = ", ".join(row["devices"]).replace("cpu", "one thread of a processor")
+        where = ", ".join(row["devices"]).replace("cpu", "1 thread")
         lines.append(f"| {row['name']} | {len(row['seeds'])} | {100 * row['test_accuracy']:.2f}{half} % | {each} "
                      f"| {row['parameters']:,} | {row['multiply_adds']:,} | {where} |")
     return "\n".join(lines)

@@ -398,14 +398,14 @@ def test_an_image_without_keypoints_has_a_page_that_says_so(tmp_path, image):
 
 
 def test_where_every_candidate_is_dropped_the_sliders_bring_the_first_keypoint(tmp_path):
-    params = SIFTParams(contrast_threshold=0.35)
+    params = SIFTParams(contrast_threshold=0.22)
     assert not len(detect(IMAGE, params)) and len(trace(IMAGE, params).candidates.x)
     (tmp_path / "page.html").write_text(explore(IMAGE, params), encoding="utf-8")
     with open_page(tmp_path / "page.html") as page:
         page.wait_for("document.body.dataset.ready")
         assert "was dropped" in page.evaluate("document.querySelector('#summary .verdict').textContent")
-        slide(page, contrast=0.175)
-        assert len(detect(IMAGE, params.replace(contrast_threshold=0.175)))
+        slide(page, contrast=0.11)
+        assert len(detect(IMAGE, params.replace(contrast_threshold=0.11)))
         page.wait_for("document.body.dataset.told.startsWith('kp=')")
         assert not page.evaluate("document.getElementById('extremum').hidden") and not page.errors
 
