@@ -1,7 +1,7 @@
 """The site: `make docs` builds it from this folder, without a network, to be opened from file://.
 
 Pages with the front matter `file_format: mystnb` are executed; what their cells returned is kept under .cache for
-as long as the packages stay as they are.
+as long as the packages, the scripts and the records stay as they are.
 """
 import os
 import sys
@@ -12,7 +12,8 @@ import pysift
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
-SOURCES = sorted(path for name in ("pysift", "diffsift", "cnn") for path in (ROOT / name).rglob("*.py"))
+SOURCES = sorted(path for name in ("pysift", "diffsift", "cnn", "benchmarks", "docs")       # code and records
+                 for path in (ROOT / name).rglob("*") if path.suffix in (".py", ".json"))
 
 project = "siftgrad"
 author = copyright = "The siftgrad contributors"
@@ -27,7 +28,7 @@ myst_enable_extensions = ["amsmath", "attrs_inline", "colon_fence", "deflist", "
 myst_heading_anchors = 4
 mathjax_path = "tex-svg.js"                         # MathJax's own default is on a server
 
-# jupyter-cache knows a page by its cells only: a change of the packages asks for new results, so for a new cache
+# jupyter-cache knows a page by its cells only: a change of what they use asks for new results, so for a new cache
 nb_execution_mode = "cache"
 nb_execution_cache_path = str(CACHE / f"pages-{zlib.crc32(b''.join(path.read_bytes() for path in SOURCES)):08x}")
 nb_execution_raise_on_error = True
