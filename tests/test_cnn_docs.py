@@ -93,3 +93,14 @@ def test_what_the_page_says_of_shortcuts_is_so():
     (stem,) = rows("resnet18-3x3-[0-9]")
     assert 14 < stem["multiply_adds"] / of["resnet18"]["multiply_adds"] < 16 and max(stem["test_accuracies"]) < 0.95
     assert 1 - stem["test_accuracy"] < (1 - of["resnet18"]["test_accuracy"]) / 2
+
+
+def test_what_the_page_says_of_alexnet_is_so():
+    of = {row["name"]: row for row in rows("alexnet-0", "alexnet-cifar-0")}
+    same, cifar = of["alexnet"], of["alexnet-cifar"]
+    assert 0.65 < same["test_accuracy"] < 0.68 and 0.09 < cifar["test_accuracy"] - same["test_accuracy"] < 0.11
+    assert cifar["test_accuracy"] < 0.772 and 2.9 < cifar["multiply_adds"] / same["multiply_adds"] < 3.1
+    (run,) = runs("alexnet-cifar-0.json")
+    curves = run["curves"]
+    assert len(curves["loss"]) == 12 and abs(curves["train_accuracy"][-1] - run["validation_accuracy"]) < 0.02
+    assert all(curve[-1] == max(curve) for curve in (curves["train_accuracy"], curves["validation_accuracy"]))
