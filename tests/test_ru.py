@@ -143,7 +143,7 @@ def test_a_numbered_task_is_asked_point_by_point_and_its_answer_uses_what_it_ask
     many, needed = POINTS[number]
     [title] = [title for page, title in TASKS if title.startswith(f"Задание {number}:")]
     asked, answer = under("cnn", title).split("<details>", 1)
-    assert re.findall(r"(?:^|\s)(\d)\. [А-ЯЁ]", asked) == [str(point) for point in range(1, many + 1)]
+    assert re.findall(r"^(\d)\. [А-ЯЁ]", asked, re.M) == [str(point) for point in range(1, many + 1)]
     assert [name for name in needed if name not in answer] == []
 
 
@@ -173,6 +173,18 @@ def test_labels_of_the_figures_are_in_russian(page):
               for keyword in node.keywords if keyword.arg in ("xlabel", "ylabel") for text in strings(keyword.value)]
     strange = [text for text in labels if re.search("[A-Za-z]{3}", text) and not re.search("[а-я]{3}", text)]
     assert len(labels) > 5 and strange == []
+
+
+@pytest.mark.parametrize("page", NOTEBOOKS)
+def test_every_figure_says_in_russian_what_is_on_it_and_every_note_has_a_russian_title(page):
+    """A figure is what a cell ends with: `figure`, or a call of a function of the page that returns one."""
+    makers = re.findall(r"^def (\w+)\(.*?\n(?:(?: .*)?\n)*?    return figure$", "\n".join(cells(TEXTS[page])), re.M)
+    drawn = re.compile(rf"^(?:figure|(?:{'|'.join(['figure', *makers])})\(.*\))$")
+    figures = [cell for cell in CELL.findall(TEXTS[page]) if drawn.match(cell.splitlines()[-1])]
+    assert len(figures) > 5
+    assert [cell for cell in figures if not re.match(r':mystnb: \{image: \{alt: "[^"]*[а-я][^"]{20,}"', cell)] == []
+    titles = re.findall(r"^:::\{(.*)$", TEXTS[page], re.M)
+    assert len(titles) > 5 and all(re.search("[а-я]", title) for title in titles)
 
 
 def strings(node):
