@@ -104,3 +104,20 @@ def test_what_the_page_says_of_alexnet_is_so():
     curves = run["curves"]
     assert len(curves["loss"]) == 12 and abs(curves["train_accuracy"][-1] - run["validation_accuracy"]) < 0.02
     assert all(curve[-1] == max(curve) for curve in (curves["train_accuracy"], curves["validation_accuracy"]))
+
+
+def test_what_the_page_says_of_mobilenet_is_so():
+    def accuracy(name, part="test"):
+        (run,) = runs(f"mobilenet-{name}.json")
+        return run[f"{part}_accuracy"]
+
+    assert accuracy("plain-0") - accuracy("0") > 0.03 and accuracy("narrow") > accuracy("plain-0")
+    assert accuracy("narrow") + 0.005 < accuracy("half") < accuracy("wide-erasing") - 0.005
+    assert round(accuracy("half"), 3) == 0.929 and round(accuracy("half", "validation"), 3) == 0.935
+    assert f"{100 * accuracy('wide-erasing'):.1f}" == "94.2"
+    (memorised,) = runs("mobilenet-wide-flips.json")
+    assert memorised["curves"]["train_accuracy"][-1] > 0.995 and memorised["validation_accuracy"] < 0.94
+    separable, plain = read("latency.json")["rows"]
+    assert plain["milliseconds"]["1"] / separable["milliseconds"]["1"] == pytest.approx(1.5, abs=0.1)
+    assert plain["milliseconds"]["1000"] / separable["milliseconds"]["1000"] == pytest.approx(1, abs=0.05)
+    assert 7 < plain["multiply_adds"] / separable["multiply_adds"] < 9

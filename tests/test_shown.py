@@ -26,6 +26,7 @@ MAINS = {"pysift": pysift.cli.main, "cnnlab": cnn.cli.main, "diffsift": diffsift
 NOT_RUN = {"make": "sets up an environment, or runs this test", "pip": "changes the environment",
            "python -m diffsift": "minutes; tests/test_diffsift_apps.py runs each on something small",
            "cnnlab train": "minutes, on data that it downloads", "torchrun": "the same", "cnnlab eval": "needs a run",
+           "python -m cnn.two_networks": "minutes",
            "cnnlab compare": "needs runs", "cnnlab gradflow": "downloads CIFAR-10",
            "cnnlab saliency my.jpg --model vgg16": "downloads 528 MB"}
 LISTINGS = {"soft_vs_hard.md": "shows the sources; tests/test_soft_vs_hard.py"}

@@ -27,7 +27,8 @@ def site():
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
     sources = {path.relative_to(ROOT / "docs").with_suffix(".html")
                for path in (ROOT / "docs").rglob("*.md") if "_static" not in path.parts}
-    return {built / page for page in sources} | {built / "search.html", built / "genindex.html"}
+    made = {built / name for name in ("search.html", "genindex.html", "explorer_chelsea.html")}
+    return {built / page for page in sources} | made
 
 
 class Page(html.parser.HTMLParser):
@@ -58,7 +59,8 @@ def broken(path, link):
     target = path.parent / urllib.parse.unquote(parts.path) if parts.path else path
     if not target.is_file():
         return "no such file"
-    if parts.fragment and target.suffix == ".html" and urllib.parse.unquote(parts.fragment) not in read(target).ids:
+    place = urllib.parse.unquote(parts.fragment)               # with "=" it is no place: the explorer's script reads it
+    if place and "=" not in place and target.suffix == ".html" and place not in read(target).ids:
         return "no such place in it"
 
 
@@ -124,7 +126,7 @@ def test_every_page_opens_from_its_file_without_complaint_and_fits(site, width):
             lost = page.evaluate("[...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src)")
             assert (page.errors, page.outside, lost) == ([], [], []), path
             assert wide <= width, f"{path} is {wide} px wide"
-            assert page.evaluate("document.querySelector('h1').innerText.length > 3"), path
+            assert page.evaluate("document.querySelector('h1').innerText.length > 0"), path
 
 
 def test_mathematics_is_drawn_on_every_page_that_has_some(site):
@@ -158,9 +160,9 @@ def test_the_page_is_dark_where_the_reader_wants_it(site, dark):
 
 def test_an_answer_is_hidden_until_it_is_asked_for(site):
     with open_page(ROOT / "build/html/reading.html") as page:
-        shown = "document.querySelector('details .cell_output').checkVisibility()"
+        shown = "document.querySelector('article details .cell_output').checkVisibility()"
         assert not page.evaluate(shown)
-        page.evaluate("document.querySelector('summary').scrollIntoView({block: 'center', behavior: 'instant'})")
-        box = page.evaluate("document.querySelector('summary').getBoundingClientRect().toJSON()")
+        page.evaluate("document.querySelector('article summary').scrollIntoView({block: 'center', behavior: 'instant'})")
+        box = page.evaluate("document.querySelector('article summary').getBoundingClientRect().toJSON()")
         page.click(box["x"] + 20, box["y"] + box["height"] / 2)
         assert page.wait_for(shown)
