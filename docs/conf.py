@@ -71,7 +71,8 @@ def setup(app):
     profile.mkdir(parents=True, exist_ok=True)      # a kernel warns that it talks to us over loopback unencrypted
     (profile / "ipython_kernel_config.py").write_text("get_config().IPKernelApp.log_level = 'ERROR'\n")
     sys.path.insert(0, str(ROOT / "docs"))
-    from docstrings import as_written
+    from docstrings import as_written, unexplained
     from explorer_page import write_explorer
     app.connect("autodoc-process-docstring", as_written, priority=400)         # before numpydoc's
     app.connect("builder-inited", write_explorer)
+    app.connect("autodoc-skip-member", unexplained)

@@ -23,3 +23,8 @@ def as_written(app, what, name, obj, options, lines):
             block = ""
         shown.append(line if block else re.sub(r"\|(\S|\S[^|`]*\S)\|", r"\\|\1\\|", line))
     lines[:] = shown
+
+
+def unexplained(app, what, name, obj, skip, options):
+    """Leave out the fields of a NamedTuple: all that is known of one is its number, and the class explains them."""
+    return True if (getattr(obj, "__doc__", None) or "").startswith("Alias for field number") else None
