@@ -46,7 +46,7 @@ class SIFTParams:
     descriptor: str = "uint8"          #         "uint8" | "float32" | "root"
 
     # step 1: scale space
-    n_octave_layers: int = 3           # S       scales per octave                   [1]         [Lowe §3.3]
+    n_octave_layers: int = 3           # S       scales per octave                   [1]         [Lowe §3.2]
     sigma: float = 1.6                 # σ₀      blur of the first level             [px]        [Lowe §3.3]
     sigma_in: float = 0.5              # σ_in    blur assumed in the input           [input px]  [Lowe §3.3]
     first_octave: int = -1             # o_min   −1 doubles the image, 0 does not    [1]         [Lowe §3.3]
