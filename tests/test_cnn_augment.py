@@ -29,7 +29,7 @@ def test_shape_type_and_range_are_kept_and_the_input_is_left_alone(name):
     assert torch.equal(COLOURED, before)
 
 
-@pytest.mark.parametrize("name", ["digits", "flips", "photos", "erasing"])
+@pytest.mark.parametrize("name", ["digits", "flips", "photos", "erasing", "erasing-half"])
 def test_a_seed_repeats_the_draw_and_another_gives_another(name):
     runs = []
     for seed in (1, 1, 2):
@@ -124,10 +124,12 @@ def test_flips_mirror_about_half_and_leave_the_others():
     assert (same ^ mirrored).all() and 16 <= mirrored.sum() <= 48
 
 
-def test_erasing_covers_one_square_of_a_quarter_of_the_side_that_may_be_cut_by_the_border():
+@pytest.mark.parametrize("name, side", [("erasing", 8), ("erasing-half", 16)])
+def test_erasing_covers_one_square_of_a_part_of_the_side_that_may_be_cut_by_the_border(name, side):
     torch.manual_seed(0)
-    hidden = (augment.erasing(torch.ones(400, 1, 32, 32)) == 0.5)[:, 0]
+    hidden = (augment.AUGMENTATIONS[name](torch.ones(400, 1, 32, 32)) == 0.5)[:, 0]
     rows, columns = hidden.any(2).sum(1), hidden.any(1).sum(1)
     assert torch.equal(rows * columns, hidden.sum((1, 2)))                  # a rectangle
-    assert rows.max() == columns.max() == 8 and 4 <= rows.min() <= 5 and 4 <= columns.min() <= 5
+    assert rows.max() == columns.max() == side
+    assert side / 2 <= rows.min() <= side / 2 + 1 and side / 2 <= columns.min() <= side / 2 + 1
     assert hidden.any(0).all()                                              # any pixel may be hidden

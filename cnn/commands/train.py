@@ -19,7 +19,7 @@ _ABOUT = {
     "epochs": "passes over the training part", "batch": "images a step", "rate": "highest learning rate",
     "decay": "weight decay", "width": "of mobilenet", "smoothing": "of labels",
     "exposure": "weight of the loss on broken digits", "limit": "use only so many images",
-    "optimiser": "sgd, momentum, rmsprop, adam or adamw", "augment": "none, digits, flips, photos or erasing",
+    "optimiser": "sgd, momentum, rmsprop, adam or adamw", "augment": "none, digits, flips, photos, erasing or erasing-half",
     "dataset": "mnist, fashion, cifar10 or synthetic"}
 
 
