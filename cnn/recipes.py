@@ -79,13 +79,14 @@ MODELS: dict[str, Callable[[Source, float], nn.Module]] = {
 _MOMENTUM = {"optimiser": "momentum", "rate": 0.1, "decay": 5e-4}
 _CIFAR = {"dataset": "cifar10", "epochs": 12, "augment": "photos"}
 _RESIDUAL = {**_CIFAR, **_MOMENTUM, "epochs": 24}
-_FASHION = {"dataset": "fashion", **_MOMENTUM, "epochs": 30, "augment": "photos", "width": 0.5}
+_FASHION = {"dataset": "fashion", **_MOMENTUM, "epochs": 60, "augment": "erasing", "width": 0.5}
 DEFAULTS: dict[str, dict] = {
     "lenet": {"dataset": "mnist", "epochs": 20, "augment": "digits", "rate": 4e-3},
     "simple": {"dataset": "synthetic", "epochs": 5, "batch": 32, "rate": 1e-3},
     "alexnet": {**_CIFAR, "rate": 5e-4},
-    "alexnet-cifar": {**_CIFAR, "rate": 5e-4},
-    "resnet18-3x3": {**_RESIDUAL, "epochs": 40, "batch": 512, "rate": 0.4, "augment": "erasing", "smoothing": 0.1},
+    "alexnet-cifar": {**_CIFAR, "epochs": 30, "rate": 5e-4},
+    "resnet18-3x3": {**_RESIDUAL, "epochs": 110, "batch": 512, "rate": 0.4, "augment": "erasing-half",
+                     "smoothing": 0.1},
     "mobilenet": _FASHION,
     "mobilenet-plain": _FASHION,
 }

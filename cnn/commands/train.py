@@ -19,8 +19,8 @@ _ABOUT = {
     "epochs": "passes over the training part", "batch": "images a step", "rate": "highest learning rate",
     "decay": "weight decay", "width": "of mobilenet", "smoothing": "of labels",
     "exposure": "weight of the loss on broken digits", "limit": "use only so many images",
-    "optimiser": "sgd, momentum, rmsprop, adam or adamw", "augment": "none, digits, flips, photos, erasing or erasing-half",
-    "dataset": "mnist, fashion, cifar10 or synthetic"}
+    "optimiser": "sgd, momentum, rmsprop, adam or adamw", "dataset": "mnist, fashion, cifar10 or synthetic",
+    "augment": "none, digits, flips, photos, erasing or erasing-half"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
