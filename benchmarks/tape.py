@@ -8,6 +8,9 @@ because the machine drifts.  Forward is y = conv2d(x, w), recorded for different
 x̄ and w̄, from a given ȳ.  A ratio is the tape's median over torch's: below 1 is faster than torch.  torch has oneDNN's
 kernels; the tape has NumPy's matrix product, and copies in and out of columns on one thread.  The aim, 5, is for the
 shapes of LeNet and ResNet.  That both compute the same is held by tests/test_tape_conv.py.
+
+Both keep freed memory, as a process that has trained for a while does.  A lone call of either would hand its arrays
+back to the system and fault their pages in anew: a cost of the C library, up to threefold here, for torch as well.
 """
 from __future__ import annotations
 
@@ -39,6 +42,7 @@ SHAPES = {
     "MobileNet 7², depthwise": (4, 512, 7, 512, 3, 1, 1, 512),
 }
 ORDER = ("tape", "torch", "torch", "tape")
+KEEP_MEMORY = dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), str(2 ** 30))       # of glibc
 AIM = 5.0
 SEED = 0
 
@@ -60,7 +64,7 @@ def run(*, quick: bool = False, data: str | None = None) -> dict[str, dict[int, 
 
 def race(threads: int, names: list[str], quick: bool) -> list[dict]:
     """Time the shapes in four processes of `threads` threads; a row for each."""
-    variables = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
+    variables = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads)) | KEEP_MEMORY
     runs = [(who, in_fresh_process(variables, times, who, threads, names, quick)) for who in ORDER]
     rows = []
     for name in names:

@@ -124,13 +124,19 @@ def multiplying(rng):
 
 
 def convolving(rng):
-    """Draw images, filters and how: any stride, padding, dilation; groups of 1, some, or one a channel."""
+    """Draw images, filters and how: any stride, padding, dilation; groups of 1, some, or one a channel.
+
+    One draw in three is wide, at a stride of 1: there the columns are whole rows.
+    """
     groups, per_group, kernel = rng.integers(1, 4), rng.integers(1, 3), tuple(rng.integers(1, 4, 2))
     filters = groups * rng.integers(1, 3)
     how = {"stride": tuple(rng.integers(1, 4, 2)), "padding": tuple(rng.integers(0, 3, 2)),
            "dilation": tuple(rng.integers(1, 3, 2)), "groups": int(groups)}
     how |= {name: tuple(map(int, how[name])) for name in ("stride", "padding", "dilation")}
-    images = normal(rng, (rng.integers(1, 4), groups * per_group, *rng.integers(5, 8, 2)))
+    height, width = rng.integers(5, 8, 2)
+    if rng.random() < 1 / 3:
+        width, how["stride"] = 18, (1, 1)
+    images = normal(rng, (rng.integers(1, 4), groups * per_group, height, width))
     return [images, normal(rng, (filters, per_group, *kernel))], how
 
 

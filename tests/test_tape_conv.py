@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from benchmarks import tape as benchmark
 from cnn.tape import OPS, Tensor, conv, grad
-from cnn.tape.windows import Window, col2im, im2col
+from cnn.tape.windows import Window, col2im, im2col, im2col_rows
 from tape_cases import convolving, pooled
 
 rngs = st.integers(0, 10_000).map(np.random.default_rng)
@@ -57,6 +57,31 @@ def test_columns_hold_what_the_formula_reads(rng):
     assert columns[c, p, q, i, j, n] == (x[n, c, row, col] if inside else 0)
 
 
+@given(rngs)
+def test_columns_of_whole_rows_are_the_columns_and_more(rng):
+    (x, w), how = convolving(rng)
+    window = Window.of(w.shape[2:], 1, how["padding"], how["dilation"])
+    columns, rows = im2col(x, window), im2col_rows(x, window)
+    assert rows.shape[4] == x.shape[3] + 2 * window.padding[1]
+    np.testing.assert_array_equal(rows[:, :, :, :, :columns.shape[4]], columns)
+
+
+@pytest.mark.parametrize("width, padding, stride, fits", [(28, 1, 1, True), (16, 1, 1, True), (15, 1, 1, False),
+                                                          (28, 1, 2, False), (28, (1, -1), 1, False)])
+def test_rows_are_copied_whole_where_at_most_a_ninth_is_dropped(width, padding, stride, fits):
+    window = Window.of(3, stride)._replace(padding=padding if isinstance(padding, tuple) else (padding, padding))
+    assert window.fits_rows(width) is fits
+
+
+@given(rngs)
+def test_turned_round_twice_is_as_before(rng):
+    """The adjoint's adjoint: the window, and the filters."""
+    (_, w), how = convolving(rng)
+    window = Window.of(w.shape[2:], 1, how["padding"], how["dilation"])
+    assert window.turned().turned() == window
+    np.testing.assert_array_equal(conv._turned(conv._turned(w, how["groups"]), how["groups"]), w)
+
+
 def test_a_block_at_a_time_gives_the_same(monkeypatch):
     (x, w), how = convolving(np.random.default_rng(3))
     x = np.concatenate([x] * 3)[:5]
@@ -65,18 +90,17 @@ def test_a_block_at_a_time_gives_the_same(monkeypatch):
              lambda: OPS["conv2d_input"].forward(g, w, shape=x.shape, **how),
              lambda: OPS["conv2d_weight"].forward(g, x, shape=w.shape, **how)]
     whole = [call() for call in calls]
-    per_image = x.shape[1] * w[0, 0].size * g[0, 0].size
     for images in (1, 2):
-        monkeypatch.setattr(conv, "_BLOCK", images * per_image)
+        monkeypatch.setattr(conv, "_BLOCK", images * x[0].size)
         for call, expected in zip(calls, whole):
             np.testing.assert_allclose(call(), expected, atol=1e-13)
 
 
 def test_a_block_holds_as_many_images_as_fit_and_at_least_one(monkeypatch):
-    monkeypatch.setattr(conv, "_BLOCK", 2 * 3 * 9 * 16)
-    assert len(list(conv._blocks((5, 3, 6, 6), (7, 3, 3, 3), (4, 4)))) == 3
+    monkeypatch.setattr(conv, "_BLOCK", 2 * 3 * 36)
+    assert len(list(conv._blocks((5, 3, 6, 6)))) == 3
     monkeypatch.setattr(conv, "_BLOCK", 1)
-    assert len(list(conv._blocks((5, 3, 6, 6), (7, 3, 3, 3), (4, 4)))) == 5
+    assert len(list(conv._blocks((5, 3, 6, 6)))) == 5
 
 
 @pytest.mark.parametrize("name", benchmark.SHAPES)

@@ -13,6 +13,9 @@ in every network library it is a correlation: the kernel is not turned round.)
 With T(x, w, g) = ⟨g, conv2d(x, w)⟩, linear in each of the three, each operation is what stands beside the third
 argument once two are given.  So each one's derivatives are the other two, and gradients of gradients need no new rule.
 
+At a stride of 1 the adjoint in x is a convolution too, of ȳ with the kernel turned round, filters and channels
+exchanged and padding d·(k − 1) − pad.  Taken where its columns are copied by whole rows, it has nothing to add up.
+
 imports: registry, windows
 Source  V. Dumoulin, F. Visin, A guide to convolution arithmetic for deep learning, arXiv:1603.07285, §2 and §4
 """
@@ -23,9 +26,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from cnn.tape.registry import op
-from cnn.tape.windows import Window, col2im, im2col
+from cnn.tape.windows import Window, col2im, im2col, im2col_rows
 
-_BLOCK = 2 ** 18                # entries of the columns made at a time, a megabyte: read again while still in the cache
+_BLOCK = 2 ** 17                # values of the images taken at a time, half a megabyte; columns are kh·kw/s² times that
 
 
 def conv2d_loops(x: np.ndarray, w: np.ndarray, *, stride=1, padding=0, dilation=1, groups=1) -> np.ndarray:
@@ -65,14 +68,7 @@ def conv2d(x, w, *, stride=1, padding=0, dilation=1, groups=1):
     >>> conv2d(np.ones((1, 2, 5, 5)), np.ones((3, 2, 3, 3)), stride=2).shape
     (1, 3, 2, 2)
     """
-    window = _window(x.shape, w.shape, stride, padding, dilation, groups)
-    size = window.output(*x.shape[2:])
-    y = np.empty((len(x), len(w), *size), np.result_type(x, w))
-    for some in _blocks(x.shape, w.shape, size):
-        columns = im2col(x[some], window).reshape(groups, w[0].size, -1)
-        product = w.reshape(groups, -1, w[0].size) @ columns
-        y[some] = product.reshape(len(w), *size, -1).transpose(3, 0, 1, 2)
-    return y
+    return _conv2d(x, w, _window(x.shape, w.shape, stride, padding, dilation, groups), groups)
 
 
 @op(lambda z, x, g, w, *, shape, **how: conv2d(z, w, **how),
@@ -80,9 +76,13 @@ def conv2d(x, w, *, stride=1, padding=0, dilation=1, groups=1):
 def conv2d_input(g, w, *, shape, stride=1, padding=0, dilation=1, groups=1):
     """Return x̄ for the cotangent g of conv2d(x, w), x of the given shape; also called transposed convolution."""
     window = _window(shape, w.shape, stride, padding, dilation, groups)
+    turned = window.turned()
+    if turned.fits_rows(g.shape[3]) and len(w) <= shape[1]:         # more filters than channels: more columns
+        return _conv2d(g, _turned(w, groups), turned, groups)
     x = np.empty(shape, np.result_type(g, w))
-    for some in _blocks(shape, w.shape, g.shape[2:]):
-        columns = _product(w.reshape(groups, -1, w[0].size).transpose(0, 2, 1), _as_matrices(g[some], groups))
+    matrices = w.reshape(groups, -1, w[0].size).transpose(0, 2, 1)
+    for some in _blocks(shape):
+        columns = _product(matrices, _as_matrices(g[some], groups, g.shape[3]))
         x[some] = col2im(columns.reshape(shape[1], *window.kernel, *g.shape[2:], -1), x[some].shape, window)
     return x
 
@@ -94,9 +94,34 @@ def conv2d_weight(g, x, *, shape, stride=1, padding=0, dilation=1, groups=1):
     window = _window(x.shape, shape, stride, padding, dilation, groups)
     filters, taps = shape[0], int(np.prod(shape[1:]))
     w = np.zeros((groups, filters // groups, taps), np.result_type(g, x))
-    for some in _blocks(x.shape, shape, g.shape[2:]):
-        w += _as_matrices(g[some], groups) @ im2col(x[some], window).reshape(groups, taps, -1).transpose(0, 2, 1)
+    for some in _blocks(x.shape):
+        columns = _columns(x[some], window)
+        w += (_as_matrices(g[some], groups, columns.shape[4])
+              @ columns.reshape(groups, taps, -1).transpose(0, 2, 1))
     return w.reshape(shape)
+
+
+def _conv2d(x: np.ndarray, w: np.ndarray, window: Window, groups: int) -> np.ndarray:
+    """Multiply the filters by the columns, a block of images at a time."""
+    size = window.output(*x.shape[2:])
+    y = np.empty((len(x), len(w), *size), np.result_type(x, w))
+    for some in _blocks(x.shape):
+        columns = _columns(x[some], window)
+        product = w.reshape(groups, -1, w[0].size) @ columns.reshape(groups, w[0].size, -1)
+        y[some] = product.reshape(len(w), *columns.shape[3:])[:, :, :size[1]].transpose(3, 0, 1, 2)
+    return y
+
+
+def _turned(w: np.ndarray, groups: int) -> np.ndarray:
+    """(F, C/groups, kh, kw) → (C, F/groups, kh, kw), the kernel turned round."""
+    filters, depth, *kernel = w.shape
+    turned = w.reshape(groups, -1, depth, *kernel).swapaxes(1, 2)[..., ::-1, ::-1]
+    return np.ascontiguousarray(turned).reshape(groups * depth, -1, *kernel)
+
+
+def _columns(x: np.ndarray, window: Window) -> np.ndarray:
+    """Return what each output pixel sees, by whole rows where that is faster."""
+    return (im2col_rows if window.fits_rows(x.shape[3]) else im2col)(x, window)
 
 
 def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -104,16 +129,20 @@ def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return a * b if a.shape[-1] == 1 else a @ b
 
 
-def _as_matrices(g: np.ndarray, groups: int) -> np.ndarray:
-    """(N, F, oh, ow) → (groups, F/groups, oh·ow·N), the order of the columns."""
-    return g.transpose(1, 2, 3, 0).reshape(groups, g.shape[1] // groups, -1)
+def _as_matrices(g: np.ndarray, groups: int, width: int) -> np.ndarray:
+    """(N, F, oh, ow) → (groups, F/groups, oh·width·N), the order of the columns, zero past ow."""
+    n, filters, height, w = g.shape
+    if width == w:
+        return g.transpose(1, 2, 3, 0).reshape(groups, filters // groups, -1)
+    wide = np.zeros((filters, height, width, n), g.dtype)
+    wide[:, :, :w] = g.transpose(1, 2, 3, 0)
+    return wide.reshape(groups, filters // groups, -1)
 
 
-def _blocks(x_shape: tuple, w_shape: tuple, size: tuple) -> Iterator[slice]:
-    """Yield runs of images whose columns are few enough to stay in the cache."""
-    per_image = x_shape[1] * int(np.prod(w_shape[2:])) * int(np.prod(size))
-    step = max(1, _BLOCK // per_image)
-    return (slice(first, first + step) for first in range(0, x_shape[0], step))
+def _blocks(shape: tuple) -> Iterator[slice]:
+    """Yield runs of few enough images that their columns stay in the cache."""
+    step = max(1, _BLOCK // int(np.prod(shape[1:])))
+    return (slice(first, first + step) for first in range(0, shape[0], step))
 
 
 def _window(x_shape: tuple, w_shape: tuple, stride, padding, dilation, groups: int) -> Window:

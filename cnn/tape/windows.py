@@ -66,6 +66,15 @@ class Window(NamedTuple):
                              f"of {self.reach()}: pad it, or take a smaller kernel or dilation")
         return size
 
+    def turned(self) -> Window:
+        """Return the window of the adjoint at a stride of 1, with d·(k − 1) − pad around."""
+        return self._replace(padding=tuple(r - 1 - p for r, p in zip(self.reach(), self.padding)))
+
+    def fits_rows(self, width: int) -> bool:
+        """Return whether im2col_rows pays: at a stride of 1, with a ninth of a padded row past the output at most."""
+        past = self.reach()[1] - 1
+        return self.stride == (1, 1) and min(self.padding) >= 0 and 9 * past <= width + 2 * self.padding[1]
+
     def taps(self, size: Pair) -> Iterator[tuple[int, int, slice, slice]]:
         """Yield each tap (p, q), with the rows and columns of the padded image that the output pixels see there."""
         for p in range(self.kernel[0]):
@@ -74,10 +83,10 @@ class Window(NamedTuple):
                               for d, t, s, n in zip(self.dilation, (p, q), self.stride, size))
 
 
-def pad_last(x: np.ndarray, padding: Pair, fill: float = 0.0) -> np.ndarray:
-    """Put the images last and a border around each: (N, C, H, W) → (C, H + 2·pad, W + 2·pad, N)."""
+def pad_last(x: np.ndarray, padding: Pair, fill: float = 0.0, below: int = 0) -> np.ndarray:
+    """Put the images last and a border around each: (N, C, H, W) → (C, H + 2·pad, W + 2·pad, N); or more rows below."""
     (n, c, h, w), (above, left) = x.shape, padding
-    padded = np.full((c, h + 2 * above, w + 2 * left, n), fill, x.dtype)
+    padded = np.full((c, h + 2 * above + below, w + 2 * left, n), fill, x.dtype)
     padded[:, above:above + h, left:left + w] = x.transpose(1, 2, 3, 0)
     return padded
 
@@ -93,12 +102,32 @@ def im2col(x: np.ndarray, window: Window) -> np.ndarray:
     """
     n, c, h, w = x.shape
     size = window.output(h, w)
-    if window.kernel == window.stride == (1, 1) and window.padding == (0, 0):
-        return x.transpose(1, 2, 3, 0).reshape(c, 1, 1, h, w, n)
+    if window.kernel == (1, 1) and window.padding == (0, 0):
+        return x[:, :, ::window.stride[0], ::window.stride[1]].transpose(1, 2, 3, 0).reshape(c, 1, 1, *size, n)
     padded = pad_last(x, window.padding)
     columns = np.empty((c, *window.kernel, *size, n), x.dtype)
     for p, q, rows, cols in window.taps(size):
         columns[:, p, q] = padded[:, rows, cols]
+    return columns
+
+
+def im2col_rows(x: np.ndarray, window: Window) -> np.ndarray:
+    """Return the columns for a stride of 1 with all pixels of a padded row as output pixels: (C, kh, kw, oh, W′, N).
+
+    W′ = W + 2·pad.  A tap then is the whole padded image from its pixel (d·p, d·q) on: one long copy, where im2col
+    makes one for each row.  Output pixels from ow on see past the end of their row, and are to be dropped.
+
+    >>> im2col_rows(np.arange(9.0).reshape(1, 1, 3, 3), Window.of(2)).reshape(4, 2, 3)[3]       # bottom right
+    array([[4., 5., 6.],
+           [7., 8., 0.]])
+    """
+    n, c, h, w = x.shape
+    padded = pad_last(x, window.padding, below=1).reshape(c, -1)
+    width = w + 2 * window.padding[1]
+    columns = np.empty((c, *window.kernel, window.output(h, w)[0], width, n), x.dtype)
+    for p, q in np.ndindex(window.kernel):
+        first = n * (window.dilation[0] * p * width + window.dilation[1] * q)
+        columns[:, p, q] = padded[:, first:first + columns[0, 0, 0].size].reshape(c, -1, width, n)
     return columns
 
 
