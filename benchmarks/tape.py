@@ -1,16 +1,14 @@
 """Time of convolution on the tape and in torch, forward and backward, in float32 at equal threads.
 
-    for 1 and 2 threads     tape, torch, torch, tape: a fresh process each, whose rounds are put together
+    for 1 and 2 threads     tape, torch, torch, tape, tape, torch: a fresh process each, whose rounds are put together
       each shape              once each way, unmeasured; then rounds forward, then backward
 
 A process each, because the idle threads of one library spin for a while and would slow the other; in this order,
-because the machine drifts.  Forward is y = conv2d(x, w), recorded for differentiation; backward is both gradients,
-x̄ and w̄, from a given ȳ.  A ratio is the tape's median over torch's: below 1 is faster than torch.  torch has oneDNN's
-kernels; the tape has NumPy's matrix product, and copies in and out of columns on one thread.  The aim, 5, is for the
-shapes of LeNet and ResNet.  That both compute the same is held by tests/test_tape_conv.py.
-
-Both keep freed memory, as a process that has trained for a while does.  A lone call of either would hand its arrays
-back to the system and fault their pages in anew: a cost of the C library, up to threefold here, for torch as well.
+because the machine drifts; three each, because now and then one is slower by a third from its start to its end.
+Forward is y = conv2d(x, w), recorded for differentiation; backward is both gradients, x̄ and w̄, from a given ȳ.
+A ratio is the tape's median over torch's: below 1 is faster than torch.  torch has oneDNN's kernels; the tape has
+NumPy's matrix product, and copies in and out of columns on one thread.  The aim, 5, is for the shapes of LeNet and
+ResNet.  That both compute the same is held by tests/test_tape_conv.py.
 """
 from __future__ import annotations
 
@@ -41,8 +39,7 @@ SHAPES = {
     "MobileNet 28², depthwise": (4, 128, 28, 128, 3, 1, 1, 128),
     "MobileNet 7², depthwise": (4, 512, 7, 512, 3, 1, 1, 512),
 }
-ORDER = ("tape", "torch", "torch", "tape")
-KEEP_MEMORY = dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), str(2 ** 30))       # of glibc
+ORDER = ("tape", "torch", "torch", "tape", "tape", "torch")
 AIM = 5.0
 SEED = 0
 
@@ -63,8 +60,8 @@ def run(*, quick: bool = False, data: str | None = None) -> dict[str, dict[int, 
 
 
 def race(threads: int, names: list[str], quick: bool) -> list[dict]:
-    """Time the shapes in four processes of `threads` threads; a row for each."""
-    variables = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads)) | KEEP_MEMORY
+    """Time the shapes in six processes of `threads` threads; a row for each."""
+    variables = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
     runs = [(who, in_fresh_process(variables, times, who, threads, names, quick)) for who in ORDER]
     rows = []
     for name in names:
